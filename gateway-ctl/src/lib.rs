@@ -1,0 +1,4 @@
+//! Isthmus: a federation gateway. The `isthmus` binary is a thin `main` over this library.
+
+pub mod api;
+pub mod model;

@@ -1,0 +1,1 @@
+//! Network topologies made of namespaces, for tests and the demo.

@@ -1,0 +1,3 @@
+//! Isthmus' developer commands.
+
+fn main() {}
