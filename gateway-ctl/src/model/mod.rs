@@ -3,12 +3,18 @@
 //! A value of these types has been checked as far as one object can be checked alone; what
 //! concerns several objects (does the network exist?) is the broker's to decide.
 
+pub mod address;
 mod mac;
 mod mapping;
+pub mod name;
 mod network;
+mod object;
 mod resource;
+pub(crate) mod violation;
 
-pub use mac::Mac;
-pub use mapping::{AccessLevel, Mapping, Mode};
-pub use network::{Encapsulation, Endpoint, Network};
+pub use mac::{Mac, MacError};
+pub use mapping::{AccessLevel, Mapping, Mode, parse_identifier};
+pub use network::{DEFAULT_PROVIDER, DEFAULT_VXLAN_PORT, Encapsulation, Endpoint, Network};
+pub use object::{Kind, Metadata, Object, ObjectRef, Spec};
 pub use resource::{PortRange, Protocol, Resource};
+pub use violation::{FieldViolation, Violations};

@@ -1,11 +1,18 @@
 //! Virtual networks and where their addresses live.
 
-use std::net::IpAddr;
+use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 use isthmus_common::id::Vni;
 
-use super::Mac;
+use super::{Mac, Violations, address, name};
+use crate::api;
+
+/// Who owns a network's underlay if the declaration names nobody.
+pub const DEFAULT_PROVIDER: &str = "default";
+
+/// VXLAN's destination port as IANA assigned it (RFC 7348 §8).
+pub const DEFAULT_VXLAN_PORT: u16 = 4789;
 
 /// One virtual network, built by its provider, with its own addressing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,4 +52,171 @@ pub struct Endpoint {
     pub mac: Option<Mac>,
     /// Underlay address of the tunnel endpoint that holds it.
     pub vtep: IpAddr,
+}
+
+impl Network {
+    /// Whether the address lies in one of the network's prefixes.
+    #[must_use]
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.prefixes.iter().any(|prefix| prefix.contains(&address))
+    }
+
+    /// Where the address lives, if it is declared.
+    #[must_use]
+    pub fn endpoint(&self, address: IpAddr) -> Option<&Endpoint> {
+        self.endpoints.iter().find(|endpoint| endpoint.address == address)
+    }
+}
+
+impl TryFrom<api::Network> for Network {
+    type Error = Violations;
+
+    fn try_from(wire: api::Network) -> Result<Self, Violations> {
+        let mut wrong = Violations::default();
+        wrong.check("name", name::check(&wire.name));
+        let provider = if wire.provider.is_empty() { DEFAULT_PROVIDER.to_owned() } else { wire.provider };
+        wrong.check("provider", name::check(&provider));
+        let encapsulation = encapsulation(wire.encapsulation, &mut wrong);
+        let prefixes = prefixes(&wire.prefixes, &mut wrong);
+        let endpoints = endpoints(&wire.endpoints, &prefixes, &mut wrong);
+        let gateway_address = gateway_address(&wire.gateway_address, &prefixes, &endpoints, &mut wrong);
+        match encapsulation {
+            Some(encapsulation) => wrong.into_result(Self {
+                name: wire.name,
+                provider,
+                encapsulation,
+                prefixes,
+                gateway_address,
+                endpoints,
+            }),
+            None => Err(wrong),
+        }
+    }
+}
+
+fn encapsulation(wire: Option<api::Encapsulation>, wrong: &mut Violations) -> Option<Encapsulation> {
+    let Some(api::encapsulation::Kind::Vxlan(vxlan)) = wire.and_then(|wire| wire.kind) else {
+        wrong.add("encapsulation", "is missing; give vxlan with its VNI");
+        return None;
+    };
+    let vni = Vni::new(vxlan.vni);
+    if vni.is_none() {
+        wrong.add("encapsulation.vxlan.vni", format!("{} is not a VNI; use 1 to 16777215", vxlan.vni));
+    }
+    let udp_port = match u16::try_from(vxlan.udp_port) {
+        Ok(0) => Some(DEFAULT_VXLAN_PORT),
+        Ok(port) => Some(port),
+        Err(_) => {
+            wrong.add(
+                "encapsulation.vxlan.udp_port",
+                format!("{} is not a UDP port; use 1 to 65535, or leave it out for 4789", vxlan.udp_port),
+            );
+            None
+        }
+    };
+    Some(Encapsulation::Vxlan { vni: vni?, udp_port: udp_port? })
+}
+
+fn prefixes(wire: &[String], wrong: &mut Violations) -> Vec<IpNet> {
+    if wire.is_empty() {
+        wrong.add("prefixes", "is empty; name at least one prefix of the network, e.g. 10.0.0.0/24");
+    }
+    let mut prefixes = Vec::with_capacity(wire.len());
+    for (index, text) in wire.iter().enumerate() {
+        let field = format!("prefixes[{index}]");
+        if let Some(prefix) = wrong.check(&field, address::prefix(text)) {
+            if prefixes.contains(&prefix) {
+                wrong.add(field, format!("{prefix} is listed twice; remove one"));
+            } else {
+                prefixes.push(prefix);
+            }
+        }
+    }
+    prefixes
+}
+
+/// `address` must lie in one of the prefixes; silent if none could be read, that error is enough.
+fn check_inside(field: &str, address: IpAddr, prefixes: &[IpNet], wrong: &mut Violations) {
+    if !prefixes.is_empty() && !prefixes.iter().any(|prefix| prefix.contains(&address)) {
+        let list: Vec<_> = prefixes.iter().map(ToString::to_string).collect();
+        wrong.add(field, format!("{address} lies outside the network's prefixes ({})", list.join(", ")));
+    }
+}
+
+fn endpoints(wire: &[api::Endpoint], prefixes: &[IpNet], wrong: &mut Violations) -> Vec<Endpoint> {
+    let mut seen = BTreeMap::new();
+    let mut endpoints = Vec::with_capacity(wire.len());
+    for (index, endpoint) in wire.iter().enumerate() {
+        let field = |name: &str| format!("endpoints[{index}].{name}");
+        let address = wrong.check(&field("address"), address::unicast(&endpoint.address));
+        if let Some(address) = address {
+            check_inside(&field("address"), address, prefixes, wrong);
+            if let Some(first) = seen.insert(address, index) {
+                wrong.add(
+                    field("address"),
+                    format!("{address} has an endpoint already (endpoints[{first}]); an address lives in one place"),
+                );
+            }
+        }
+        let mac = if endpoint.mac.is_empty() {
+            Some(None)
+        } else {
+            wrong.check(&field("mac"), endpoint.mac.parse::<Mac>()).map(Some)
+        };
+        if let Some(Some(mac)) = mac
+            && !mac.is_unicast()
+        {
+            wrong.add(field("mac"), format!("{mac} is not a MAC address that one interface can have"));
+        }
+        let vtep = wrong.check(&field("vtep"), address::vtep(&endpoint.vtep));
+        if let (Some(address), Some(mac), Some(vtep)) = (address, mac, vtep) {
+            endpoints.push(Endpoint { address, mac, vtep });
+        }
+    }
+    endpoints
+}
+
+fn gateway_address(
+    wire: &str,
+    prefixes: &[IpNet],
+    endpoints: &[Endpoint],
+    wrong: &mut Violations,
+) -> Option<IpAddr> {
+    if wire.is_empty() {
+        return None;
+    }
+    let address = wrong.check("gateway_address", address::unicast(wire))?;
+    check_inside("gateway_address", address, prefixes, wrong);
+    if let Some(index) = endpoints.iter().position(|endpoint| endpoint.address == address) {
+        wrong.add(
+            "gateway_address",
+            format!("{address} is the address of endpoints[{index}]; the gateway needs one of its own"),
+        );
+    }
+    Some(address)
+}
+
+impl From<&Network> for api::Network {
+    fn from(network: &Network) -> Self {
+        let Encapsulation::Vxlan { vni, udp_port } = network.encapsulation;
+        let vxlan = api::Vxlan { vni: vni.get(), udp_port: udp_port.into() };
+        Self {
+            name: network.name.clone(),
+            provider: network.provider.clone(),
+            encapsulation: Some(api::Encapsulation { kind: Some(api::encapsulation::Kind::Vxlan(vxlan)) }),
+            prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
+            gateway_address: network.gateway_address.map_or_else(String::new, |address| address.to_string()),
+            endpoints: network.endpoints.iter().map(api::Endpoint::from).collect(),
+        }
+    }
+}
+
+impl From<&Endpoint> for api::Endpoint {
+    fn from(endpoint: &Endpoint) -> Self {
+        Self {
+            address: endpoint.address.to_string(),
+            mac: endpoint.mac.map_or_else(String::new, |mac| mac.to_string()),
+            vtep: endpoint.vtep.to_string(),
+        }
+    }
 }

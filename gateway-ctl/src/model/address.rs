@@ -1,0 +1,89 @@
+//! Addresses and prefixes as people write them.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::violation::quoted;
+
+/// Reads an address that one host can have.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn unicast(text: &str) -> Result<IpAddr, String> {
+    let address: IpAddr = text.parse().map_err(|_| {
+        if text.contains('/') {
+            format!("{} is a prefix; give an address, without /", quoted(text))
+        } else {
+            format!("{} is not an IPv4 or IPv6 address, e.g. 10.0.0.10", quoted(text))
+        }
+    })?;
+    let broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
+    if address.is_unspecified() || address.is_multicast() || address.is_loopback() || broadcast {
+        return Err(format!("{address} is not an address that one host on a network can have"));
+    }
+    Ok(address)
+}
+
+/// Reads an underlay address: unicast, and IPv4 for now.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn vtep(text: &str) -> Result<IpAddr, String> {
+    match unicast(text)? {
+        IpAddr::V6(v6) => Err(format!(
+            "{v6} is IPv6: underlays are IPv4 only so far; give the tunnel endpoint's IPv4 address"
+        )),
+        v4 @ IpAddr::V4(_) => Ok(v4),
+    }
+}
+
+/// Reads a prefix without host bits.
+///
+/// # Errors
+/// A sentence that says what would be right.
+pub fn prefix(text: &str) -> Result<IpNet, String> {
+    let net: IpNet = text.parse().map_err(|_| match text.parse::<IpAddr>() {
+        Ok(address) => format!("{address} has no prefix length; did you mean {}?", IpNet::from(address)),
+        Err(_) => format!("{} is not a prefix, e.g. 10.0.0.0/24", quoted(text)),
+    })?;
+    if net != net.trunc() {
+        return Err(format!("{net} has host bits set; did you mean {}?", net.trunc()));
+    }
+    Ok(net)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{prefix, unicast, vtep};
+
+    #[test]
+    fn wrong_prefixes_are_told_what_would_be_right() {
+        assert_eq!(prefix("10.0.0.0/24").unwrap().to_string(), "10.0.0.0/24");
+        for (text, expected) in [
+            ("10.0.0.5/24", "10.0.0.5/24 has host bits set; did you mean 10.0.0.0/24?"),
+            ("fd00::1/64", "fd00::1/64 has host bits set; did you mean fd00::/64?"),
+            ("10.0.0.0", "10.0.0.0 has no prefix length; did you mean 10.0.0.0/32?"),
+            ("10.0.0.0/33", "\"10.0.0.0/33\" is not a prefix, e.g. 10.0.0.0/24"),
+            ("", "\"\" is not a prefix, e.g. 10.0.0.0/24"),
+        ] {
+            assert_eq!(prefix(text).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn wrong_addresses_are_told_what_would_be_right() {
+        for (text, expected) in [
+            ("10.0.0.256", "\"10.0.0.256\" is not an IPv4 or IPv6 address, e.g. 10.0.0.10"),
+            ("10.0.0.1/24", "\"10.0.0.1/24\" is a prefix; give an address, without /"),
+            ("224.0.0.1", "224.0.0.1 is not an address that one host on a network can have"),
+            ("::", ":: is not an address that one host on a network can have"),
+        ] {
+            assert_eq!(unicast(text).unwrap_err(), expected);
+        }
+        assert_eq!(
+            vtep("2001:db8::1").unwrap_err(),
+            "2001:db8::1 is IPv6: underlays are IPv4 only so far; give the tunnel endpoint's IPv4 address"
+        );
+    }
+}
