@@ -1,13 +1,43 @@
 //! Isthmus' XDP programs.
+//!
+//! The packet's life is [`isthmus_common::pipeline::process`]; this crate only lends it frames and
+//! tables. `isthmus` runs on interfaces; `isthmus_trace` is the same pipeline for
+//! `BPF_PROG_TEST_RUN`: it reads the same tables, and writes nothing but its result.
 #![no_std]
 #![no_main]
 
+mod frame;
+mod maps;
+mod tables;
+
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
+use isthmus_common::{pipeline, reason::Verdict};
+
+use crate::frame::XdpFrame;
+use crate::tables::{LiveTables, TraceTables};
 
 /// The gateway.
 #[xdp(frags)]
-pub fn isthmus(_ctx: XdpContext) -> u32 {
-    xdp_action::XDP_PASS
+pub(crate) fn isthmus(ctx: XdpContext) -> u32 {
+    let ingress = ctx.ingress_ifindex();
+    action(pipeline::process(&mut XdpFrame(&ctx), &LiveTables, ingress as u32))
+}
+
+/// The gateway, asked what it would do.
+#[xdp(frags)]
+pub(crate) fn isthmus_trace(ctx: XdpContext) -> u32 {
+    let ingress = maps::TRACE_INGRESS.get(0).copied().unwrap_or(0);
+    action(pipeline::process(&mut XdpFrame(&ctx), &TraceTables, ingress))
+}
+
+#[inline(always)]
+fn action(verdict: Verdict) -> u32 {
+    match verdict {
+        Verdict::Passed => xdp_action::XDP_PASS,
+        Verdict::Dropped => xdp_action::XDP_DROP,
+        Verdict::Redirected => xdp_action::XDP_REDIRECT,
+        Verdict::Transmitted => xdp_action::XDP_TX,
+    }
 }
 
 #[cfg(not(test))]

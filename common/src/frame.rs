@@ -1,0 +1,27 @@
+//! Access to a frame's bytes.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A header that can be copied out of a frame and back at any offset.
+pub trait Header: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + Copy {}
+
+impl<T: FromBytes + IntoBytes + Immutable + KnownLayout + Unaligned + Copy> Header for T {}
+
+/// A frame in flight, from its Ethernet destination address on.
+///
+/// A header that `read` returns has been bounds-checked; there is no other way to the bytes.
+pub trait Frame {
+    /// Bytes in the whole frame, those beyond the directly readable part included.
+    fn len(&self) -> usize;
+
+    /// Whether the frame has no bytes at all.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A copy of the header at `offset`; `None` if the readable part ends before the header does.
+    fn read<T: Header>(&self, offset: usize) -> Option<T>;
+
+    /// Overwrites the header at `offset`; `None`, and nothing written, if it does not fit.
+    fn write<T: Header>(&mut self, offset: usize, header: &T) -> Option<()>;
+}

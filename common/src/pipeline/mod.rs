@@ -1,0 +1,52 @@
+//! The packet's way through the gateway, top to bottom.
+//!
+//! Each step adds to what is known of the [`Packet`], or ends its way with a reason. Whatever
+//! happens, [`process`] counts the packet in once and out once.
+//!
+//! Headers are read again where they are rewritten instead of being carried along: a BPF program
+//! has 512 bytes of stack, and a second read of the same cache line is nearly free.
+
+mod access;
+mod inner;
+mod outer;
+mod packet;
+mod rewrite;
+mod select;
+
+pub use packet::Packet;
+
+use crate::frame::Frame;
+use crate::reason::{Reason, Verdict};
+use crate::tables::Tables;
+
+/// Decides over a frame that came in by the interface of index `ingress`, rewrites it if it is
+/// forwarded, and accounts for it.
+#[inline(always)]
+pub fn process<F: Frame, T: Tables>(frame: &mut F, tables: &T, ingress: u32) -> Verdict {
+    let mut packet = Packet::new(ingress, frame.len());
+    tables.received(packet.length());
+    let (Ok(reason) | Err(reason)) = decide(frame, tables, &mut packet);
+    tables.account(reason, &packet);
+    reason.verdict()
+}
+
+#[inline(always)]
+fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -> Result<Reason, Reason> {
+    let interface = tables.interface(packet.ingress).ok_or(Reason::NoInterface)?;
+    outer::parse(frame, interface, packet)?;
+    let identifier = select::identify(tables, interface, packet)?;
+    inner::parse(frame, packet).map_err(|fault| select::without_inner(tables, identifier, fault, packet))?;
+    let target = select::target(tables, interface, identifier, packet)?;
+    access::check(tables, target, packet)?;
+    let hop = select::next_hop(tables, target, packet)?;
+    let reason = if hop.ifindex == packet.ingress {
+        Reason::Hairpinned
+    } else if tables.redirect(hop.slot) {
+        Reason::Forwarded
+    } else {
+        return Err(Reason::NoEgress);
+    };
+    rewrite::translate(frame, target, hop)?;
+    packet.egress = hop.ifindex;
+    Ok(reason)
+}

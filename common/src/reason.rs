@@ -1,0 +1,152 @@
+//! Why a packet left the gateway the way it did.
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// To the host's own stack.
+    Passed,
+    /// Nowhere.
+    Dropped,
+    /// Out of another interface.
+    Redirected,
+    /// Out of the interface it came in by.
+    Transmitted,
+}
+
+impl Verdict {
+    /// As shown to people and in metrics.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Dropped => "dropped",
+            Self::Redirected => "redirected",
+            Self::Transmitted => "transmitted",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $verdict:ident;)+) => {
+        /// Why a packet left. Every packet leaves with exactly one reason, and every reason has
+        /// one verdict.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Reason {
+            /// All reasons, by number.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// As shown to people and in metrics.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// One sentence for people.
+            #[must_use]
+            pub const fn explain(self) -> &'static str {
+                match self { $(Self::$name => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// What becomes of the packet.
+            #[inline(always)]
+            #[must_use]
+            pub const fn verdict(self) -> Verdict {
+                match self { $(Self::$name => Verdict::$verdict,)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// Translated, and sent out of another interface.
+    Forwarded = "forwarded", Redirected;
+    /// Translated, and sent back out of the interface it came in by.
+    Hairpinned = "hairpinned", Transmitted;
+
+    /// The interface is not (yet) configured.
+    NoInterface = "no-interface", Passed;
+    /// Not IPv4.
+    NotIp = "not-ip", Passed;
+    /// Too short or inconsistent to be told what it is; the host judges it.
+    OuterMalformed = "outer-malformed", Passed;
+    /// Not addressed to this gateway.
+    NotForGateway = "not-for-gateway", Passed;
+    /// Not a tunnel packet.
+    NotTunnel = "not-tunnel", Passed;
+    /// A fragment of an outer packet; the host reassembles it.
+    OuterFragment = "outer-fragment", Passed;
+    /// The tunnel header carries no identifier.
+    NoIdentifier = "no-identifier", Passed;
+    /// The VNI is neither a label nor a declared network's.
+    LocalVni = "local-vni", Passed;
+    /// No mapping leads from the network to the inner destination.
+    NotMapped = "not-mapped", Passed;
+
+    /// The lengths in the outer headers contradict each other or the frame.
+    OuterLength = "outer-length", Dropped;
+    /// IPv4 options in front of a tunnel header.
+    OuterOptions = "outer-options", Dropped;
+    /// The tunnel header has flags of an extension that the network does not use.
+    TunnelFlags = "tunnel-flags", Dropped;
+    /// The identifier names no mapping: unknown, or revoked.
+    UnknownIdentifier = "unknown-identifier", Dropped;
+    /// The identifier's mapping does not concern networks of the underlay the packet came from.
+    ForeignIdentifier = "foreign-identifier", Dropped;
+    /// The inner frame is cut short or contradicts itself.
+    InnerMalformed = "inner-malformed", Dropped;
+    /// The packet carries an identifier, but an inner protocol that can't be access-checked.
+    InnerUnsupported = "inner-unsupported", Dropped;
+    /// The mapping does not list the resource.
+    Unlisted = "unlisted", Dropped;
+    /// The mapping lists the resource, but not this protocol or port.
+    PortRefused = "port-refused", Dropped;
+    /// A later fragment, for which only rules without ports can speak, and none does.
+    InnerFragment = "inner-fragment", Dropped;
+    /// The access level is `none`.
+    AccessNone = "access-none", Dropped;
+    /// The access level is `observe`, which sends nothing.
+    AccessObserve = "access-observe", Dropped;
+    /// The access level is `connect`, and the resource tries to open a flow.
+    ReturnOpens = "return-opens", Dropped;
+    /// The access level is `connect` without ports, so that an answer can't be told from a new flow.
+    ReturnUnknown = "return-unknown", Dropped;
+    /// The outer TTL is used up.
+    TtlExpired = "ttl-expired", Dropped;
+    /// The next hop's MAC or route is not known (yet).
+    NextHopUnresolved = "next-hop-unresolved", Dropped;
+    /// The packet does not fit the egress interface.
+    EgressMtu = "egress-mtu", Dropped;
+    /// The egress interface is gone.
+    NoEgress = "no-egress", Dropped;
+    /// A table names an entry that is not there: a fault of the gateway.
+    Internal = "internal", Dropped;
+}
+
+impl Reason {
+    /// How many reasons there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    /// The reason's number, below [`Self::COUNT`].
+    #[inline(always)]
+    #[must_use]
+    pub const fn index(self) -> u32 {
+        self as u32
+    }
+
+    /// The reason of this number.
+    #[must_use]
+    pub fn from_index(index: u32) -> Option<Self> {
+        Self::ALL.get(usize::try_from(index).ok()?).copied()
+    }
+
+    /// The reason of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|reason| reason.as_str() == name)
+    }
+}

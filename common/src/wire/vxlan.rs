@@ -1,0 +1,70 @@
+//! VXLAN (RFC 7348 §5).
+//!
+//! ```text
+//!  0                   1                   2                   3
+//!  0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+//! +-+-+-+-+-+-+-+-+-----------------------------------------------+
+//! |R|R|R|R|I|R|R|R|                   reserved                    |
+//! +-+-+-+-+-+-+-+-+-------------------------------+---------------+
+//! |         VXLAN network identifier (VNI)        |   reserved    |
+//! +-----------------------------------------------+---------------+
+//! ```
+//!
+//! Reserved bits are ignored and kept, except those that extensions use to change what follows
+//! the header or what it means: such frames are not plain VXLAN.
+
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
+
+/// A VXLAN header.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct Vxlan {
+    flags: u8,
+    reserved: [u8; 3],
+    vni_reserved: [u8; 4],
+}
+
+impl Vxlan {
+    /// Bytes.
+    pub const LEN: usize = size_of::<Self>();
+    /// The IANA port.
+    pub const PORT: u16 = 4789;
+
+    const VNI_VALID: u8 = 0x08;
+    /// GBP's G, GPE's version, P, B and O bits (draft-smith-vxlan-group-policy, draft-ietf-nvo3-vxlan-gpe).
+    const EXTENSIONS: u8 = 0x80 | 0x30 | 0x04 | 0x02 | 0x01;
+
+    /// Whether the header carries a network identifier at all.
+    #[inline(always)]
+    #[must_use]
+    pub const fn has_vni(&self) -> bool {
+        self.flags & Self::VNI_VALID != 0
+    }
+
+    /// Whether a flag says that this is an extension of VXLAN.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_extended(&self) -> bool {
+        self.flags & Self::EXTENSIONS != 0
+    }
+
+    /// The network identifier, 24 bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn vni(&self) -> u32 {
+        u32::from_be_bytes(self.vni_reserved) >> 8
+    }
+
+    /// The header's second half: the identifier and a reserved byte.
+    #[inline(always)]
+    #[must_use]
+    pub const fn vni_word(&self) -> [u8; 4] {
+        self.vni_reserved
+    }
+
+    /// Replaces the network identifier; the reserved byte stays.
+    #[inline(always)]
+    pub const fn set_vni(&mut self, vni: u32) {
+        self.vni_reserved = (vni << 8 | self.vni_reserved[3] as u32).to_be_bytes();
+    }
+}
