@@ -1,0 +1,147 @@
+//! One network namespace: run commands and code in it, set up its devices.
+
+use std::{fs::File, path::PathBuf, process::Command, thread};
+
+use anyhow::{Context as _, Result};
+use nix::sched::{CloneFlags, setns};
+
+use crate::command::{self, Output};
+
+/// A network namespace that a [`crate::Topology`] owns. Clones name the same one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Namespace {
+    name: String,
+}
+
+impl Namespace {
+    /// The handle for an existing namespace under `/run/netns`.
+    pub(crate) fn named(name: String) -> Self {
+        Self { name }
+    }
+
+    /// Its name, as in `ip netns list`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn path(&self) -> PathBuf {
+        PathBuf::from("/run/netns").join(&self.name)
+    }
+
+    /// A command that will run inside. Its process id is the program's own: `nsenter` replaces itself.
+    #[must_use]
+    pub fn command(&self, program: &str) -> Command {
+        // Not `ip netns exec`: that mounts a new /sys and so hides bpffs.
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net={}", self.path().display())).arg(program);
+        command
+    }
+
+    /// Runs a command line inside, split at blanks, within [`command::LIMIT`].
+    ///
+    /// # Errors
+    ///
+    /// If it can't be started, takes too long, or does not exit with 0.
+    pub fn run(&self, line: &str) -> Result<Output> {
+        self.try_run(line)?.success().with_context(|| format!("in namespace {}", self.name))
+    }
+
+    /// Like [`Self::run`], but any exit status will do.
+    ///
+    /// # Errors
+    ///
+    /// If it can't be started, or takes too long.
+    pub fn try_run(&self, line: &str) -> Result<Output> {
+        let mut words = line.split_whitespace();
+        let mut command = self.command(words.next().context("an empty command line")?);
+        command::run(command.args(words), command::LIMIT)
+    }
+
+    /// Runs code inside, on a thread of its own. Sockets made there stay in the namespace and can be
+    /// used from anywhere.
+    ///
+    /// # Errors
+    ///
+    /// If the namespace can't be entered.
+    ///
+    /// # Panics
+    ///
+    /// If `code` does.
+    pub fn enter<T: Send>(&self, code: impl FnOnce() -> T + Send) -> Result<T> {
+        let path = self.path();
+        let file = File::open(&path).with_context(|| format!("open {}", path.display()))?;
+        let inside = move || -> nix::Result<T> {
+            setns(file, CloneFlags::CLONE_NEWNET)?;
+            Ok(code())
+        };
+        thread::scope(|scope| scope.spawn(inside).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            .with_context(|| format!("enter namespace {}", self.name))
+    }
+
+    /// Sets `net.*` of this namespace, e.g. `("ipv4.conf.uplink.arp_notify", "1")`.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such setting, or the value is refused.
+    pub fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
+        // /proc/sys/net shows the namespace of the thread that looks.
+        let path = format!("/proc/sys/net/{}", key.replace('.', "/"));
+        self.enter(|| std::fs::write(&path, value))?
+            .with_context(|| format!("write {value} to {path} in namespace {}", self.name))
+    }
+
+    /// Puts an address with its prefix length on an interface, without duplicate address detection.
+    ///
+    /// # Errors
+    ///
+    /// If `ip` refuses.
+    pub fn add_address(&self, interface: &str, address: &str) -> Result<()> {
+        let nodad = if address.contains(':') { " nodad" } else { "" };
+        self.run(&format!("ip address add {address} dev {interface}{nodad}")).map(drop)
+    }
+
+    /// Turns features of `ethtool -K` on or off, e.g. `("uplink", "gro on tx off")`.
+    ///
+    /// # Errors
+    ///
+    /// If `ethtool` refuses.
+    pub fn set_features(&self, interface: &str, features: &str) -> Result<()> {
+        self.run(&format!("ethtool -K {interface} {features}")).map(drop)
+    }
+
+    /// Makes a VXLAN device that learns, and sends what it has not learnt to `remote`.
+    /// Inner checksums are computed in software, for `XDP_REDIRECT` loses requests to compute them later.
+    ///
+    /// # Errors
+    ///
+    /// If `ip` or `ethtool` refuses.
+    pub fn add_vxlan(&self, vxlan: &Vxlan<'_>) -> Result<()> {
+        let Vxlan { name, vni, local, remote, address, udp_checksum } = vxlan;
+        let checksum = if *udp_checksum { "udpcsum" } else { "noudpcsum" };
+        self.run(&format!(
+            "ip link add {name} type vxlan id {vni} dstport 4789 local {local} remote {remote} {checksum}"
+        ))?;
+        self.set_features(name, "tx off")?;
+        self.run(&format!("ip link set {name} mtu 1450 up"))?;
+        self.add_address(name, address)
+    }
+}
+
+/// A VXLAN device to be made with [`Namespace::add_vxlan`].
+#[derive(Clone, Copy, Debug)]
+pub struct Vxlan<'a> {
+    /// Interface name, at most 15 characters.
+    pub name: &'a str,
+    /// VXLAN network identifier.
+    pub vni: u32,
+    /// Own underlay address.
+    pub local: &'a str,
+    /// Where frames for unknown destinations go.
+    pub remote: &'a str,
+    /// Inner address with prefix length.
+    pub address: &'a str,
+    /// Whether outer UDP checksums are sent (RFC 7348 wants zero; the kernel's default is to send them).
+    pub udp_checksum: bool,
+}
