@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::Duration,
 };
@@ -20,6 +21,9 @@ const DECODE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Time for the last frames to get from the kernel to `tcpdump` before it is stopped.
 const SETTLE: Duration = Duration::from_millis(200);
+
+/// Bytes kept of a frame unless said otherwise: all of it, as `tcpdump` counts.
+const WHOLE: u32 = 262_144;
 
 /// What Wireshark calls a frame it can't make sense of, or whose checksum is wrong ("0" is "bad").
 const FAULTY: &str = "_ws.malformed || ip.checksum.status == 0 || udp.checksum.status == 0 \
@@ -39,13 +43,29 @@ impl Capture {
     ///
     /// If `tcpdump` is missing or refuses.
     pub fn start(topology: &Topology, namespace: &Namespace, interface: &str, filter: &str) -> Result<Self> {
-        let file = topology.directory().join(format!("{}-{interface}.pcap", namespace.name()));
+        Self::start_truncated(topology, namespace, interface, filter, WHOLE)
+    }
+
+    /// Like [`Self::start`], but keeps only so many bytes of every frame: enough to see headers, not enough
+    /// to check checksums.
+    ///
+    /// # Errors
+    ///
+    /// If `tcpdump` is missing or refuses.
+    pub fn start_truncated(
+        topology: &Topology,
+        namespace: &Namespace,
+        interface: &str,
+        filter: &str,
+        length: u32,
+    ) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let file = topology.directory().join(format!("capture-{number}-{interface}.pcap"));
         let mut tcpdump = namespace.command("tcpdump");
         // As root to the end: it may not write into our directory otherwise.
-        tcpdump
-            .args(["-n", "-U", "--immediate-mode", "-Z", "root", "-i", interface, "-w"])
-            .arg(&file)
-            .arg(filter);
+        tcpdump.args(["-n", "-U", "--immediate-mode", "-Z", "root"]);
+        tcpdump.args(["-s", &length.to_string(), "-i", interface, "-w"]).arg(&file).arg(filter);
         let process = topology.spawn(&format!("tcpdump-{interface}"), &mut tcpdump)?;
         let started = wait::until_true(LIMIT, || {
             process.stderr().contains("listening on") || process.status().is_some()

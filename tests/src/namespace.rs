@@ -111,6 +111,21 @@ impl Namespace {
         self.run(&format!("ethtool -K {interface} {features}")).map(drop)
     }
 
+    /// The MAC address of an interface.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such interface.
+    pub fn mac(&self, interface: &str) -> Result<[u8; 6]> {
+        // Not /sys/class/net: that shows the namespace it was mounted in.
+        let output = self.run(&format!("ip -json link show dev {interface}"))?;
+        let links: serde_json::Value = serde_json::from_str(&output.stdout).context("output of ip -json")?;
+        let text = links[0]["address"].as_str().unwrap_or_default();
+        let bytes = text.split(':').map(|byte| u8::from_str_radix(byte, 16)).collect::<Result<Vec<_>, _>>();
+        let bytes = bytes.ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.with_context(|| format!("{interface} in {} has no MAC address: {text:?}", self.name))
+    }
+
     /// Makes a VXLAN device that learns, and sends what it has not learnt to `remote`.
     /// Inner checksums are computed in software, for `XDP_REDIRECT` loses requests to compute them later.
     ///

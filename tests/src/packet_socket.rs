@@ -44,7 +44,7 @@ impl PacketSocket {
                 let socket = socket(
                     AddressFamily::Packet,
                     SockType::Raw,
-                    SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+                    SockFlag::SOCK_CLOEXEC,
                     SockProtocol::EthAll,
                 )?;
                 bind(socket.as_raw_fd(), &link_address(index)?)?;
@@ -72,7 +72,7 @@ impl PacketSocket {
         let deadline = Instant::now() + limit;
         let mut buffer = vec![0; LARGEST_FRAME];
         loop {
-            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_DONTWAIT) {
                 Ok(length) if wanted(&buffer[..length]) => {
                     buffer.truncate(length);
                     return Ok(Some(buffer));
