@@ -203,7 +203,7 @@ impl RuleSet {
             Intent::Fragment => Reason::InnerFragment,
             _ => Reason::PortRefused,
         };
-        // The address is listed, so that at least one mapping is concerned.
+        // An empty set, of which there should be none, has no mapping and refuses as well.
         Judgement { leg: Leg::new(self.rules[0].mapping, request.direction), refusal: Some(refusal) }
     }
 }

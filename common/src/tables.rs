@@ -66,16 +66,19 @@ pub struct TargetKey {
 pub struct Target {
     /// Index into the next hops.
     pub next_hop: u32,
-    /// On the way forward the rule set's index; on the way back the [`PolicyKey::peer`].
-    pub via: u32,
+    /// The rule set of the resource at this address; 0 if none is.
+    pub rule_set: u32,
+    /// The [`PolicyKey::peer`] if this address belongs to the source network of a mapping, to
+    /// which resources may answer; 0 if it doesn't.
+    pub peer: u32,
     /// The VNI it leaves with.
     pub vni: u32,
     /// Destination port it leaves with, host byte order.
     pub port: u16,
-    /// The underlay it must come from.
-    pub underlay: u8,
-    /// 0 forward, 1 return; as [`crate::rules::Direction`].
-    pub direction: u8,
+    /// The underlay a forward packet must come from; 0 with `rule_set` 0.
+    pub forward_underlay: u8,
+    /// The underlay a return packet must come from; 0 with `peer` 0.
+    pub return_underlay: u8,
 }
 
 /// Selects the rules on a return packet.

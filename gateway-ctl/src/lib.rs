@@ -1,4 +1,5 @@
 //! Isthmus: a federation gateway. The `isthmus` binary is a thin `main` over this library.
 
 pub mod api;
+pub mod gateway;
 pub mod model;

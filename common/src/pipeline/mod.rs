@@ -36,8 +36,8 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     outer::parse(frame, interface, packet)?;
     let identifier = select::identify(tables, interface, packet)?;
     inner::parse(frame, packet).map_err(|fault| select::without_inner(tables, identifier, fault, packet))?;
-    let target = select::target(tables, interface, identifier, packet)?;
-    access::check(tables, target, packet)?;
+    let target = select::target(tables, identifier, packet)?;
+    access::check(tables, interface, target, packet)?;
     let hop = select::next_hop(tables, target, packet)?;
     let reason = if hop.ifindex == packet.ingress {
         Reason::Hairpinned

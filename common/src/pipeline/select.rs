@@ -57,26 +57,19 @@ pub(super) fn without_inner<T: Tables>(
 #[inline(always)]
 pub(super) fn target<'t, T: Tables>(
     tables: &'t T,
-    interface: &Interface,
     identifier: Identifier,
     packet: &mut Packet,
 ) -> Result<&'t Target, Reason> {
     let key = TargetKey { scope: identifier.scope, address: packet.inner_destination };
-    let Some(target) = tables.target(&key) else {
-        return Err(match (tables.knows(identifier.scope), identifier.is_label) {
-            (None, true) => Reason::UnknownIdentifier,
-            (None, false) => Reason::LocalVni,
-            (Some(_), false) => Reason::NotMapped,
-            (Some(leg), true) => {
-                packet.leg = *leg;
-                Reason::Unlisted
-            }
-        });
-    };
-    if u32::from(target.underlay) != interface.underlay {
-        return Err(Reason::ForeignIdentifier);
-    }
-    Ok(target)
+    tables.target(&key).ok_or_else(|| match (tables.knows(identifier.scope), identifier.is_label) {
+        (None, true) => Reason::UnknownIdentifier,
+        (None, false) => Reason::LocalVni,
+        (Some(_), false) => Reason::NotMapped,
+        (Some(leg), true) => {
+            packet.leg = *leg;
+            Reason::Unlisted
+        }
+    })
 }
 
 #[inline(always)]

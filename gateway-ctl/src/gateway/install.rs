@@ -1,0 +1,399 @@
+//! Brings the tables from what they hold to what they should hold, without a moment at which a
+//! packet could meet something half done.
+//!
+//! Make before break: next hops and rule sets, then policies and scopes, then targets; removal in
+//! reverse. At every single write, nothing in a table names a number that isn't there.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::Ipv4Addr;
+
+use isthmus_common::rules::{Direction, Leg, Rule, RuleSet, level};
+use isthmus_common::scope::Scope;
+use isthmus_common::tables::{
+    INTERFACE_SLOTS, NextHop, NextHopPair, Policy, PolicyKey, Settings, Target, TargetKey,
+};
+use uuid::Uuid;
+
+use super::numbers::{Full, Numbers};
+use super::plan::{Peer, Plan, PlannedRule, PlannedTarget};
+use crate::model::{AccessLevel, Protocol};
+
+/// Writes single table entries.
+pub trait TableWriter {
+    /// Why a write failed.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// Replaces the settings.
+    fn set_settings(&mut self, settings: &Settings) -> Result<(), Self::Error>;
+    /// Fills a rule set's slot.
+    fn set_rule_set(&mut self, index: u32, rules: &RuleSet) -> Result<(), Self::Error>;
+    /// Fills a next hop's slot.
+    fn set_next_hop(&mut self, index: u32, hops: &NextHopPair) -> Result<(), Self::Error>;
+    /// Adds or replaces.
+    fn put_policy(&mut self, key: &PolicyKey, policy: &Policy) -> Result<(), Self::Error>;
+    /// Removes.
+    fn remove_policy(&mut self, key: &PolicyKey) -> Result<(), Self::Error>;
+    /// Adds or replaces.
+    fn put_scope(&mut self, scope: Scope, leg: Leg) -> Result<(), Self::Error>;
+    /// Removes.
+    fn remove_scope(&mut self, scope: Scope) -> Result<(), Self::Error>;
+    /// Adds or replaces.
+    fn put_target(&mut self, key: &TargetKey, target: &Target) -> Result<(), Self::Error>;
+    /// Removes.
+    fn remove_target(&mut self, key: &TargetKey) -> Result<(), Self::Error>;
+    /// Sets the counters of a leg to zero.
+    fn clear_leg(&mut self, leg: Leg) -> Result<(), Self::Error>;
+    /// Returns once no packet is on its way any more that was when this was called.
+    fn settle(&mut self);
+}
+
+/// The plan could not be installed whole; what was installed is consistent.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError<E: std::error::Error + 'static> {
+    /// A table is too small.
+    #[error(transparent)]
+    Full(#[from] Full),
+    /// The kernel refused a write.
+    #[error(transparent)]
+    Write(E),
+}
+
+/// How many entries the tables have room for.
+#[derive(Clone, Copy, Debug)]
+pub struct Capacity {
+    /// Mappings.
+    pub mappings: u32,
+    /// Rule sets.
+    pub rule_sets: u32,
+    /// Next hops.
+    pub next_hops: u32,
+    /// Targets, policies and scopes, each.
+    pub entries: u32,
+}
+
+impl Capacity {
+    /// Room for this many mappings of ordinary size.
+    #[must_use]
+    pub const fn for_mappings(mappings: u32) -> Self {
+        Self {
+            mappings: mappings + 1,
+            rule_sets: mappings.saturating_mul(4) + 1,
+            next_hops: 4096,
+            entries: mappings.saturating_mul(16) + INTERFACE_SLOTS,
+        }
+    }
+}
+
+/// What the tables hold.
+#[derive(Debug)]
+pub struct Installed {
+    settings: Option<Settings>,
+    mappings: Numbers<Uuid>,
+    peers: Numbers<Peer>,
+    rule_sets: Numbers<RuleSet>,
+    next_hops: Numbers<Ipv4Addr>,
+    hops: BTreeMap<Ipv4Addr, NextHopPair>,
+    targets: BTreeMap<TargetKey, Target>,
+    policies: BTreeMap<PolicyKey, Policy>,
+    scopes: BTreeMap<Scope, Leg>,
+}
+
+impl Installed {
+    /// Empty tables.
+    #[must_use]
+    pub fn new(capacity: &Capacity) -> Self {
+        Self {
+            settings: None,
+            mappings: Numbers::new("mappings", capacity.mappings),
+            peers: Numbers::new("peers", u32::MAX),
+            rule_sets: Numbers::new("rule sets", capacity.rule_sets),
+            next_hops: Numbers::new("next hops", capacity.next_hops),
+            hops: BTreeMap::new(),
+            targets: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            scopes: BTreeMap::new(),
+        }
+    }
+
+    /// The mapping of this number.
+    #[must_use]
+    pub fn mapping(&self, number: u32) -> Option<Uuid> {
+        self.mappings.iter().find(|(_, n)| *n == number).map(|(mapping, _)| *mapping)
+    }
+
+    /// Mappings and their numbers.
+    pub fn mappings(&self) -> impl Iterator<Item = (Uuid, u32)> {
+        self.mappings.iter().map(|(mapping, number)| (*mapping, number))
+    }
+
+    /// The leg of a scope: tells which mapping a label belongs to.
+    #[must_use]
+    pub fn scope(&self, scope: Scope) -> Option<Leg> {
+        self.scopes.get(&scope).copied()
+    }
+
+    /// Tunnel endpoints in use.
+    pub fn vteps(&self) -> impl Iterator<Item = Ipv4Addr> {
+        self.hops.keys().copied()
+    }
+
+    /// Installs the plan.
+    ///
+    /// # Errors
+    /// If a table is full or a write fails. What was written until then is remembered: a later call
+    /// goes on from there.
+    pub fn install<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<(), InstallError<W::Error>> {
+        self.install_settings(writer, plan)?;
+        self.number_mappings(writer, plan)?;
+        let targets = self.make_targets(writer, plan)?;
+        let policies = self.make_policies(writer, plan)?;
+        let scopes = self.make_scopes(plan);
+
+        put_all(&mut self.policies, &policies, |key, policy| writer.put_policy(key, policy))?;
+        put_all(&mut self.scopes, &scopes, |scope, leg| writer.put_scope(*scope, *leg))?;
+        put_all(&mut self.targets, &targets, |key, target| writer.put_target(key, target))?;
+
+        remove_rest(&mut self.targets, &targets, |key| writer.remove_target(key))?;
+        remove_rest(&mut self.scopes, &scopes, |scope| writer.remove_scope(*scope))?;
+        remove_rest(&mut self.policies, &policies, |key| writer.remove_policy(key))?;
+        self.take_back(plan);
+        Ok(())
+    }
+
+    /// Puts a next hop into force. Unknown tunnel endpoints are ignored.
+    ///
+    /// # Errors
+    /// If the write fails; then the old one stays in force.
+    pub fn set_next_hop<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        vtep: Ipv4Addr,
+        hop: &NextHop,
+    ) -> Result<(), InstallError<W::Error>> {
+        let (Some(index), Some(present)) = (self.next_hops.get(&vtep), self.hops.get(&vtep)) else {
+            return Ok(());
+        };
+        if present.current() == hop {
+            return Ok(());
+        }
+        let mut pair = *present;
+        let spare = 1 - (pair.active & 1);
+        pair.copies[spare as usize] = *hop;
+        // Somebody may still read the spare copy: it was in force until the last change.
+        writer.settle();
+        writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
+        pair.active = spare;
+        writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
+        self.hops.insert(vtep, pair);
+        Ok(())
+    }
+
+    fn install_settings<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<(), InstallError<W::Error>> {
+        let settings = Settings {
+            label_first: plan.label_range.first().get(),
+            label_last: plan.label_range.last().get(),
+        };
+        if self.settings != Some(settings) {
+            writer.set_settings(&settings).map_err(InstallError::Write)?;
+            self.settings = Some(settings);
+        }
+        Ok(())
+    }
+
+    fn number_mappings<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<(), InstallError<W::Error>> {
+        for mapping in &plan.mappings {
+            let (number, is_new) = self.mappings.give(mapping)?;
+            if is_new {
+                for direction in [Direction::Forward, Direction::Return] {
+                    if let Err(error) = writer.clear_leg(Leg::new(number, direction)) {
+                        self.mappings.withdraw(mapping);
+                        return Err(InstallError::Write(error));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn make_targets<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<BTreeMap<TargetKey, Target>, InstallError<W::Error>> {
+        let mut targets = BTreeMap::new();
+        for (key, planned) in &plan.targets {
+            targets.insert(*key, self.make_target(writer, planned)?);
+        }
+        Ok(targets)
+    }
+
+    fn make_target<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        planned: &PlannedTarget,
+    ) -> Result<Target, InstallError<W::Error>> {
+        let (next_hop, is_new) = self.next_hops.give(&planned.vtep)?;
+        if is_new {
+            let unresolved = NextHopPair::default();
+            if let Err(error) = writer.set_next_hop(next_hop, &unresolved) {
+                self.next_hops.withdraw(&planned.vtep);
+                return Err(InstallError::Write(error));
+            }
+            self.hops.insert(planned.vtep, unresolved);
+        }
+        let (forward_underlay, rule_set) = match &planned.forward {
+            Some((underlay, rules)) => (underlay.get(), self.make_rule_set(writer, rules)?),
+            None => (0, 0),
+        };
+        let (return_underlay, peer) = match &planned.answers {
+            Some((underlay, peer)) => (underlay.get(), self.peers.give(peer)?.0),
+            None => (0, 0),
+        };
+        Ok(Target {
+            next_hop,
+            rule_set,
+            peer,
+            vni: planned.vni.get(),
+            port: planned.port,
+            forward_underlay,
+            return_underlay,
+        })
+    }
+
+    fn make_policies<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<BTreeMap<PolicyKey, Policy>, InstallError<W::Error>> {
+        let mut policies = BTreeMap::new();
+        for ((peer, address), rules) in &plan.policies {
+            let key = PolicyKey { peer: self.peers.give(peer)?.0, address: *address };
+            policies.insert(key, Policy { rule_set: self.make_rule_set(writer, rules)? });
+        }
+        Ok(policies)
+    }
+
+    fn make_scopes(&self, plan: &Plan) -> BTreeMap<Scope, Leg> {
+        let leg = |mapping: &Option<Uuid>| {
+            mapping
+                .and_then(|mapping| self.mappings.get(&mapping))
+                .map_or(Leg::NONE, |number| Leg::new(number, Direction::Forward))
+        };
+        plan.scopes.iter().map(|(scope, mapping)| (*scope, leg(mapping))).collect()
+    }
+
+    /// A rule set is never edited: other rules are another set, in another slot.
+    fn make_rule_set<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        rules: &[PlannedRule],
+    ) -> Result<u32, InstallError<W::Error>> {
+        let set = self.number_rules(rules);
+        let (index, is_new) = self.rule_sets.give(&set)?;
+        if is_new && let Err(error) = writer.set_rule_set(index, &set) {
+            self.rule_sets.withdraw(&set);
+            return Err(InstallError::Write(error));
+        }
+        Ok(index)
+    }
+
+    fn number_rules(&self, rules: &[PlannedRule]) -> RuleSet {
+        let mut set = RuleSet::default();
+        for (slot, rule) in set.rules.iter_mut().zip(rules) {
+            *slot = Rule {
+                mapping: self.mappings.get(&rule.mapping).unwrap_or_default(),
+                first_port: rule.ports.map_or(0, |ports| ports.first),
+                last_port: rule.ports.map_or(0, |ports| ports.last),
+                protocol: protocol_number(rule.protocol),
+                level: level_number(rule.level),
+                reserved: [0; 2],
+            };
+            set.len += 1;
+        }
+        set
+    }
+
+    fn take_back(&mut self, plan: &Plan) {
+        let rule_sets: HashSet<u32> = self
+            .targets
+            .values()
+            .map(|target| target.rule_set)
+            .chain(self.policies.values().map(|policy| policy.rule_set))
+            .collect();
+        let numbers: Vec<(RuleSet, u32)> = self.rule_sets.iter().map(|(set, n)| (*set, n)).collect();
+        let unused: HashSet<RuleSet> =
+            numbers.into_iter().filter(|(_, n)| !rule_sets.contains(n)).map(|(set, _)| set).collect();
+        self.rule_sets.retain(|set| !unused.contains(set));
+
+        let vteps: BTreeSet<Ipv4Addr> = plan.targets.values().map(|target| target.vtep).collect();
+        for (vtep, _) in self.next_hops.retain(|vtep| vteps.contains(vtep)) {
+            self.hops.remove(&vtep);
+        }
+        let peers: BTreeSet<&Peer> = plan
+            .targets
+            .values()
+            .filter_map(|target| target.answers.as_ref().map(|(_, peer)| peer))
+            .chain(plan.policies.keys().map(|(peer, _)| peer))
+            .collect();
+        self.peers.retain(|peer| peers.contains(peer));
+        self.mappings.retain(|mapping| plan.mappings.contains(mapping));
+    }
+}
+
+fn put_all<K: Ord + Clone, V: PartialEq + Clone, E: std::error::Error>(
+    present: &mut BTreeMap<K, V>,
+    wanted: &BTreeMap<K, V>,
+    mut put: impl FnMut(&K, &V) -> Result<(), E>,
+) -> Result<(), InstallError<E>> {
+    for (key, value) in wanted {
+        if present.get(key) != Some(value) {
+            put(key, value).map_err(InstallError::Write)?;
+            present.insert(key.clone(), value.clone());
+        }
+    }
+    Ok(())
+}
+
+fn remove_rest<K: Ord + Clone, V, E: std::error::Error>(
+    present: &mut BTreeMap<K, V>,
+    wanted: &BTreeMap<K, V>,
+    mut remove: impl FnMut(&K) -> Result<(), E>,
+) -> Result<(), InstallError<E>> {
+    let rest: Vec<K> = present.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+    for key in rest {
+        remove(&key).map_err(InstallError::Write)?;
+        present.remove(&key);
+    }
+    Ok(())
+}
+
+const fn protocol_number(protocol: Protocol) -> u8 {
+    use isthmus_common::wire::protocol;
+    match protocol {
+        Protocol::Any => 0,
+        Protocol::Tcp => protocol::TCP,
+        Protocol::Udp => protocol::UDP,
+        Protocol::Icmp => protocol::ICMP,
+    }
+}
+
+const fn level_number(access: AccessLevel) -> u8 {
+    match access {
+        AccessLevel::None => level::NONE,
+        AccessLevel::Observe => level::OBSERVE,
+        AccessLevel::Connect => level::CONNECT,
+        AccessLevel::Full => level::FULL,
+    }
+}
