@@ -1,17 +1,23 @@
-//! Compiles the gRPC contracts.
+//! Compiles what the crate embeds: the gRPC contracts and the XDP program.
 
 use std::{env, path::PathBuf};
 
+use anyhow::Context as _;
 use prost::Message as _;
 
+#[path = "build/ebpf.rs"]
+mod ebpf;
+
 fn main() -> anyhow::Result<()> {
-    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this runs under cargo only")?);
+
+    println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(
         ["isthmus/v1/objects.proto", "isthmus/v1/broker.proto", "isthmus/v1/gateway.proto"],
         ["proto"],
     )?;
-    let out = PathBuf::from(env::var("OUT_DIR")?);
     std::fs::write(out.join("isthmus.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
-    Ok(())
+
+    ebpf::compile(&out)
 }
