@@ -9,7 +9,8 @@ use prost::Message as _;
 mod ebpf;
 
 fn main() -> anyhow::Result<()> {
-    let out = PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this runs under cargo only")?);
+    let out =
+        PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this runs under cargo only")?);
 
     println!("cargo::rerun-if-changed=proto");
     let descriptors = protox::compile(

@@ -72,8 +72,6 @@ struct Toolchain {
     cargo: PathBuf,
     rustc: PathBuf,
     linker: PathBuf,
-    /// What the linker's LLVM may assume of the machine, in `-mattr` form; empty for nothing.
-    cpu_features: String,
 }
 
 impl Toolchain {
@@ -95,17 +93,12 @@ impl Toolchain {
             }
             Ok(path)
         };
-        Ok(Self {
-            cargo: tool("cargo")?,
-            rustc: tool("rustc")?,
-            linker: tool("linker")?,
-            cpu_features: value("cpu-features")?.to_owned(),
-        })
+        Ok(Self { cargo: tool("cargo")?, rustc: tool("rustc")?, linker: tool("linker")? })
     }
 
     /// The compiler's flags in cargo's encoded form, for the kernel of machines with this architecture.
     fn rustflags(&self, arch: &str) -> String {
-        let mut flags = vec![
+        [
             format!("--cfg=bpf_target_arch=\"{arch}\""),
             // BTF is made out of the debug information.
             "-Cdebuginfo=2".to_owned(),
@@ -113,11 +106,11 @@ impl Toolchain {
             // Atomics that return a value; in kernels since 5.12.
             "-Ctarget-cpu=v3".to_owned(),
             format!("-Clinker={}", self.linker.display()),
-        ];
-        if !self.cpu_features.is_empty() {
-            flags.push(format!("-Clink-arg=--cpu-features={}", self.cpu_features));
-        }
-        flags.join("\x1f")
+            // One load for a header field where there would be a load and a shift for each byte. The kernel
+            // allows it for packets and map values wherever the machine does, never on the stack.
+            "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned(),
+        ]
+        .join("\x1f")
     }
 }
 
