@@ -144,7 +144,11 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(mapping: &Mapping, replica: &Replica, networks: &BTreeMap<&str, Place<'_>>) -> Result<Self, String> {
+    fn new(
+        mapping: &Mapping,
+        replica: &Replica,
+        networks: &BTreeMap<&str, Place<'_>>,
+    ) -> Result<Self, String> {
         let Mode::Switched = mapping.mode;
         let place = |name: &str| {
             networks.get(name).copied().ok_or_else(|| format!("network {name:?} is not in force here"))
@@ -312,12 +316,8 @@ fn rules(mapping: &Mapping, replica: &Replica) -> Result<BTreeMap<IpAddr, Vec<Pl
 }
 
 fn resource_rules(mapping: &Mapping, resource: &Resource, level: AccessLevel) -> Vec<PlannedRule> {
-    let rule = |ports| PlannedRule {
-        mapping: mapping.unique_identifier,
-        protocol: resource.protocol,
-        ports,
-        level,
-    };
+    let rule =
+        |ports| PlannedRule { mapping: mapping.unique_identifier, protocol: resource.protocol, ports, level };
     if resource.ports.is_empty() {
         vec![rule(None)]
     } else {

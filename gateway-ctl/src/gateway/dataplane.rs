@@ -1,9 +1,11 @@
 //! The loaded XDP programs and their maps.
 
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
-use aya::maps::{Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf};
+use aya::maps::{
+    Array, DevMap, HashMap, MapData, MapError, PerCpuArray, PerCpuHashMap, PerCpuValues, RingBuf,
+};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, TestRun as _, TestRunOptions, Xdp, XdpMode};
 use aya::{Ebpf, EbpfError, EbpfLoader};
@@ -73,6 +75,14 @@ pub enum DataPlaneError {
     NoSlot {
         /// The interface that has none.
         ifindex: u32,
+    },
+    /// The device can't be redirected to.
+    #[error("enter interface index {ifindex} as an egress device: {reason}")]
+    Egress {
+        /// The interface.
+        ifindex: u32,
+        /// What the kernel said.
+        reason: String,
     },
     /// `BPF_PROG_TEST_RUN` failed.
     #[error("run a frame of {length} bytes through the program: {}", chain(.error))]
@@ -212,7 +222,7 @@ impl DataPlane {
         Ok(EventRing(take!(ebpf, "EVENTS")))
     }
 
-    /// Attaches the gateway to an interface, and tells which slot its device has.
+    /// Attaches the gateway to an interface.
     ///
     /// # Errors
     /// If another program is there, or the driver can't: never falls back to another mode.
@@ -233,21 +243,24 @@ impl DataPlane {
             .map_err(|error| refused(explain_attach(&error, mode)))?;
         // Without a link of its own the program would outlive a killed controller.
         let link = FdLink::try_from(link).map_err(|_| {
-            refused("the kernel offers no BPF links for XDP (needs Linux 5.9 or newer), or refused one".into())
+            refused(
+                "the kernel offers no BPF links for XDP (needs Linux 5.9 or newer), or refused one".into(),
+            )
         })?;
         self.links.push(link);
         Ok(())
     }
 
-    /// Configures an interface, by index; gives it a slot if it has none.
+    /// Configures an interface, by index; gives it a slot if it has none, and tells which.
     ///
     /// # Errors
     /// If there is no free slot where it may sit, or a write fails.
     pub fn set_interface(&mut self, interface: &Interface) -> Result<u32, DataPlaneError> {
         let slot = self.slot_for(interface.ifindex)?;
-        let failed = |map| map_error("write", map);
-        self.egress.set(slot, interface.ifindex, None, 0).map_err(failed("EGRESS"))?;
-        self.interfaces.set(slot, Raw(*interface), 0).map_err(failed("INTERFACES"))?;
+        self.egress
+            .set(slot, interface.ifindex, None, 0)
+            .map_err(|error| DataPlaneError::Egress { ifindex: interface.ifindex, reason: chain(&error) })?;
+        self.interfaces.set(slot, Raw(*interface), 0).map_err(map_error("write", "INTERFACES"))?;
         if !self.slots.contains(&slot) {
             self.slots.push(slot);
         }
@@ -401,7 +414,7 @@ pub struct EventRing(RingBuf<MapData>);
 
 impl EventRing {
     /// The next event, if one is there.
-    pub fn next(&mut self) -> Option<Event> {
+    pub fn pop(&mut self) -> Option<Event> {
         while let Some(record) = self.0.next() {
             if let Ok(event) = Event::read_from_bytes(&record) {
                 return Some(event);
@@ -414,6 +427,12 @@ impl EventRing {
 impl AsRawFd for EventRing {
     fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for EventRing {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 
@@ -458,8 +477,9 @@ impl TableWriter for DataPlane {
 
     fn clear_leg(&mut self, leg: Leg) -> Result<(), DataPlaneError> {
         let cpus = self.leg_counters.get(&leg.0, 0).map_err(map_error("read", "LEG_COUNTERS"))?.len();
-        let zeros = PerCpuValues::try_from(vec![Raw(LegCount::default()); cpus])
-            .map_err(|error| DataPlaneError::Map { act: "clear", map: "LEG_COUNTERS", error: error.into() })?;
+        let zeros = PerCpuValues::try_from(vec![Raw(LegCount::default()); cpus]).map_err(|error| {
+            DataPlaneError::Map { act: "clear", map: "LEG_COUNTERS", error: error.into() }
+        })?;
         self.leg_counters.set(leg.0, zeros, 0).map_err(map_error("write", "LEG_COUNTERS"))?;
         for (key, _) in self.leg_drops()? {
             if key.leg == leg {

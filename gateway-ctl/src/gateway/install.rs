@@ -18,7 +18,8 @@ use super::numbers::{Full, Numbers};
 use super::plan::{Peer, Plan, PlannedRule, PlannedTarget};
 use crate::model::{AccessLevel, Protocol};
 
-/// Writes single table entries.
+/// Writes single table entries. Every method fails if the kernel refuses the write.
+#[expect(clippy::missing_errors_doc, reason = "said once, for all of them")]
 pub trait TableWriter {
     /// Why a write failed.
     type Error: std::error::Error + Send + Sync + 'static;

@@ -6,10 +6,18 @@
 //! only one that holds state; everybody else sends it messages.
 
 pub mod compile;
+pub mod controller;
 pub mod dataplane;
+pub mod describe;
 pub mod install;
+pub mod interface;
+pub mod next_hop;
 pub mod numbers;
+pub mod offline;
 pub mod plan;
 pub mod raw;
 pub mod rcu;
 pub mod replica;
+pub mod run;
+pub mod service;
+pub mod watch;

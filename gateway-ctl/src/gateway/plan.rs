@@ -62,7 +62,7 @@ pub enum Peer {
 }
 
 /// One access rule.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedRule {
     /// The mapping that grants or refuses.
     pub mapping: Uuid,
