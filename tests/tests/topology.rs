@@ -108,6 +108,41 @@ fn a_federation_without_isthmus_joins_nothing() -> Result<()> {
     Ok(())
 }
 
+/// The topology is right and its tools tell the truth: with a gateway that is the kernel's own (two VXLAN
+/// devices in a bridge), everything crosses that has to cross with Isthmus.
+#[test]
+fn a_federation_joined_by_the_kernels_bridge_shows_each_sides_vni() -> Result<()> {
+    if !require_root("a_federation_joined_by_the_kernels_bridge_shows_each_sides_vni") {
+        return Ok(());
+    }
+    let Federation { red, blue, gateway, topology } = &Federation::new()?;
+    gateway.run("ip link add join type bridge")?;
+    for (vni, local, remote) in [(42, "192.0.2.1", "192.0.2.10"), (77, "198.51.100.1", "198.51.100.20")] {
+        gateway.run(&format!(
+            "ip link add vxlan{vni} type vxlan id {vni} dstport 4789 local {local} remote {remote}"
+        ))?;
+        gateway.run(&format!("ip link set vxlan{vni} master join mtu 1450 up"))?;
+    }
+    gateway.run("ip link set join up")?;
+    let captures = [
+        Capture::start(topology, red, "uplink", "udp port 4789")?,
+        Capture::start(topology, blue, "uplink", "udp port 4789")?,
+    ];
+    assert_eq!(traffic::pings(red, BLUE, 3)?, 3);
+    assert_eq!(traffic::pings(blue, RED, 3)?, 3);
+    assert_eq!(traffic::udp_exchange(blue, red, RED, &[7; 1400])?, [7; 1400]);
+    let transfer = traffic::tcp_transfer(red, blue, BLUE, 500)?;
+    assert_eq!((transfer.bytes, transfer.received), (500, transfer.sent));
+    for (capture, vni) in captures.into_iter().zip([42, 77]) {
+        let recording = capture.stop()?;
+        assert_eq!(recording.vnis()?, [vni]);
+        assert_eq!(recording.faults()?, [""; 0]);
+    }
+    let transfer = traffic::tcp_transfer(blue, red, RED, 4 << 20)?;
+    assert_eq!((transfer.bytes, transfer.received), (4 << 20, transfer.sent));
+    Ok(())
+}
+
 #[test]
 fn a_panic_leaves_no_namespace_no_process_and_no_file() -> Result<()> {
     if !require_root("a_panic_leaves_no_namespace_no_process_and_no_file") {
