@@ -1,7 +1,7 @@
 //! Ctrl-C must not leave namespaces behind.
 //!
-//! Signals are blocked in every thread and one thread waits for them, so that cleaning up is ordinary code
-//! and not a signal handler's.
+//! A thread waits for signals, so that cleaning up is ordinary code and not a signal handler's. They are not
+//! blocked to that end: programs that we start would inherit that and be deaf to SIGTERM.
 
 use std::{
     io,
@@ -10,27 +10,31 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use nix::sys::signal::{SigSet, Signal};
+use signal_hook::{
+    consts::{SIGHUP, SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level::signal_name,
+};
 
 /// A signal came, and the signal thread will end the process.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 /// From now on SIGINT, SIGTERM and SIGHUP remove every topology of this process and end it with 128 plus
-/// the signal's number. Call it before any other thread is started: they inherit what is blocked.
-/// (Programs that we start do not: the standard library clears the mask for them.)
+/// the signal's number.
 ///
 /// # Errors
 ///
-/// If the signals can't be blocked or the thread can't be started.
+/// If the signals can't be caught or the thread can't be started.
 pub fn clean_up_on_signals() -> Result<()> {
-    let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-    signals.thread_block().context("block signals")?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).context("catch signals")?;
     let wait = move || {
-        let Ok(signal) = signals.wait() else { return };
+        let Some(signal) = signals.forever().next() else { return };
         INTERRUPTED.store(true, Ordering::SeqCst);
-        let _ = io::Write::write_all(&mut io::stderr(), format!("\n{signal}: cleaning up\n").as_bytes());
+        let name = signal_name(signal).unwrap_or("signal");
+        // Not eprintln!: that panics when the terminal is gone.
+        let _ = io::Write::write_all(&mut io::stderr(), format!("\n{name}: cleaning up\n").as_bytes());
         crate::topology::remove_all();
-        std::process::exit(128 + signal as i32);
+        std::process::exit(128 + signal);
     };
     thread::Builder::new().name("signals".into()).spawn(wait).context("start the signal thread")?;
     Ok(())
