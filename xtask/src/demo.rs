@@ -1,8 +1,11 @@
 //! `cargo xtask demo`.
 
-use std::process::{Command, ExitCode};
+use std::{
+    os::unix::process::CommandExt as _,
+    process::{Command, ExitCode},
+};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 
 use crate::{packages, run, setup, tree};
 
@@ -35,7 +38,7 @@ pub(crate) fn run(_: &Arguments) -> anyhow::Result<ExitCode> {
         "--bins",
     ]))?;
     let built = tree::target().join("debug");
-    let status =
-        run::status(Command::new(built.join("isthmus-demo")).env("ISTHMUS_BIN", built.join("isthmus")))?;
-    Ok(run::exit_code(status))
+    // In our place, so that whoever interrupts or kills us reaches the one that cleans up.
+    let error = Command::new(built.join("isthmus-demo")).env("ISTHMUS_BIN", built.join("isthmus")).exec();
+    Err(error).context("start the demo")
 }

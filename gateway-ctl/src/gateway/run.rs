@@ -92,7 +92,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let (wanted_in, wanted) = watch::channel(Vec::new());
     let indexes = attached.iter().map(|interface| interface.ifindex).collect();
     let resolver = Resolver::spawn(indexes, wanted, found_in)?;
-    let ring = AsyncFd::register(ring).map_err(|error| RunError::Events(error.into()))?;
+    // SAFETY: the ring owns its descriptor, which stays open and the same until the ring is dropped.
+    let ring = unsafe { AsyncFd::register(ring) }.map_err(|error| RunError::Events(error.into()))?;
     tokio::spawn(read_events(ring, events_in));
     tokio::spawn(follow(endpoint, updates_in));
     let controller =
