@@ -217,7 +217,7 @@ impl Controller {
             if self.surroundings.reach.get(vtep) != Some(reach) {
                 match reach {
                     Reach::Via(via) => {
-                        info!(%vtep, source = %via.source, mac = %via.destination_mac, "reachable")
+                        info!(%vtep, source = %via.source, mac = %via.destination_mac, "reachable");
                     }
                     Reach::Unreachable(why) => warn!(%vtep, why, "not reachable"),
                 }
