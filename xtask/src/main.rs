@@ -8,6 +8,7 @@ mod build;
 mod demo;
 mod host;
 mod linker;
+mod lint;
 mod packages;
 mod run;
 mod setup;
@@ -27,6 +28,7 @@ struct Arguments {
 enum Command {
     Setup(setup::Arguments),
     Build(build::Arguments),
+    Lint(lint::Arguments),
     Test(test::Arguments),
     Demo(demo::Arguments),
 }
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Setup(arguments) => setup::run(&arguments),
         Command::Build(arguments) => build::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
     };

@@ -25,6 +25,9 @@ const DEBIAN: &[(&str, &str)] = &[
     ("cargo-web", "its cargo"),
     ("rust-web-src", "source of `core`, compiled for the BPF target"),
 ];
+/// What lints with it.
+const DEBIAN_CLIPPY: (&str, &str) =
+    ("rust-web-clippy", "lints the XDP program with its own compiler's version");
 
 /// A compiler that can build `core` for BPF, and its cargo.
 pub(crate) struct Toolchain {
@@ -65,13 +68,25 @@ impl Toolchain {
         if !cargo.is_file() {
             return None;
         }
-        let told = run::query(Command::new(&rustc).args(["-vV", "--print=sysroot"]))?;
+        let told = run::query(Command::new(&rustc).arg("-vV"))?;
         let field = |name: &str| told.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
         let sysroot = run::query(Command::new(&rustc).arg("--print=sysroot"))?;
         let source = Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/core");
         let llvm: u32 = field("LLVM version:")?.split('.').next()?.parse().ok()?;
         let version = field("release:")?.to_owned();
         (source.is_dir() && llvm <= LLVM).then_some(Self { cargo, rustc, version })
+    }
+
+    /// The toolchain's own clippy, installed if it is Debian's and lacks it.
+    pub(crate) fn clippy(&self) -> anyhow::Result<PathBuf> {
+        let clippy = self.rustc.with_file_name("cargo-clippy");
+        if !clippy.is_file() {
+            packages::install(&[DEBIAN_CLIPPY])?;
+        }
+        if !clippy.is_file() {
+            bail!("{} has no clippy beside it", tree::shown(&self.rustc));
+        }
+        Ok(clippy)
     }
 }
 
