@@ -1,6 +1,6 @@
 //! Compiles what the crate embeds: the gRPC contracts and the XDP program.
 
-use std::{env, path::PathBuf};
+use std::{env, path::PathBuf, process::ExitCode};
 
 use anyhow::Context as _;
 use prost::Message as _;
@@ -8,7 +8,18 @@ use prost::Message as _;
 #[path = "build/ebpf.rs"]
 mod ebpf;
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
+    match compile() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Returned from `main`, it would be buried under a backtrace where those are on.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compile() -> anyhow::Result<()> {
     let out =
         PathBuf::from(env::var_os("OUT_DIR").context("OUT_DIR is not set: this runs under cargo only")?);
 
