@@ -2,4 +2,5 @@
 
 pub mod api;
 pub mod gateway;
+pub mod manifest;
 pub mod model;
