@@ -1,6 +1,7 @@
 //! Isthmus: a federation gateway. The `isthmus` binary is a thin `main` over this library.
 
 pub mod api;
+pub mod broker;
 pub mod gateway;
 pub mod manifest;
 pub mod model;

@@ -172,7 +172,7 @@ pub fn to_yaml<'a>(
 ) -> Result<String, serde_saphyr::ser::Error> {
     let documents = objects
         .into_iter()
-        .map(|object| {
+        .map(|object| -> Result<_, serde_saphyr::ser::Error> {
             let crate::model::Metadata { version, revision } = object.metadata;
             let declaration = serde_saphyr::to_string(&Declaration::from(&object.spec))?;
             Ok(format!("# version {version}, revision {revision}\n{declaration}"))
