@@ -29,7 +29,7 @@ pub struct Mapping {
 }
 
 /// What a mapping grants on one resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccessLevel {
     /// Refused.
     None,
@@ -42,7 +42,7 @@ pub enum AccessLevel {
 }
 
 /// How a mapping's packets are translated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Mode {
     /// Only outer headers and the namespace identifier change; the inner frame is untouched.
     Switched,

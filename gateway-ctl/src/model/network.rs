@@ -32,7 +32,7 @@ pub struct Network {
 }
 
 /// How a network's frames travel over the underlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Encapsulation {
     /// RFC 7348.
     Vxlan {

@@ -24,7 +24,7 @@ pub struct Resource {
 }
 
 /// Which traffic belongs to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Protocol {
     /// All of it.
     Any,
@@ -37,7 +37,7 @@ pub enum Protocol {
 }
 
 /// Ports `first ..= last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PortRange {
     /// Smallest, at least 1.
     pub first: u16,
