@@ -18,7 +18,8 @@ use isthmus_common::id::{Label, LabelRange};
 
 use self::{check::View, labels::Labels};
 use crate::model::{
-    Kind, Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec, Violations, violation::did_you_mean,
+    Encapsulation, Kind, Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec, Violations,
+    violation::did_you_mean,
 };
 
 type Objects = BTreeMap<ObjectRef, Arc<Object>>;
@@ -166,6 +167,36 @@ impl Federation {
     #[must_use]
     pub const fn label_range(&self) -> LabelRange {
         self.label_range
+    }
+
+    /// Where the search for the next free label starts.
+    #[must_use]
+    pub const fn next_label(&self) -> Label {
+        self.next_label
+    }
+
+    /// The same objects with another label range.
+    ///
+    /// # Errors
+    /// The networks and mappings that are in the way.
+    pub fn with_label_range(self, label_range: LabelRange) -> Result<Self, Violations> {
+        let mut violations = Violations::default();
+        for (network, _) in self.networks() {
+            let Encapsulation::Vxlan { vni, .. } = network.encapsulation;
+            if label_range.contains(vni.get()) {
+                let name = ObjectRef::network(&network.name).to_string();
+                violations.add(name, format!("its VNI {vni} lies inside {label_range}"));
+            }
+        }
+        for (mapping, _) in self.mappings() {
+            if let Some(label) = mapping.label.filter(|label| !label_range.contains(label.get())) {
+                let name = ObjectRef::mapping(mapping.unique_identifier).to_string();
+                violations.add(name, format!("its label {label} lies outside {label_range}"));
+            }
+        }
+        let next_label =
+            if label_range.contains(self.next_label.get()) { self.next_label } else { label_range.first() };
+        violations.into_result(Self { label_range, next_label, ..self })
     }
 
     /// Counts the changes, from 0.
