@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod broker;
+pub mod cli;
 pub mod gateway;
 pub mod manifest;
 pub mod model;
