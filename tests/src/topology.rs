@@ -109,9 +109,13 @@ impl Topology {
         // Made inside, not moved there: the host never sees them, and names need not be unique on it.
         a.0.run(&format!("ip link add {} type veth peer name {} netns {}", a.1, b.1, b.0.name()))?;
         for (namespace, interface, address) in [a, b] {
-            namespace.set_features(interface, "gro on tx off")?;
             namespace.add_address(interface, address)?;
             namespace.run(&format!("ip link set {interface} up"))?;
+        }
+        for (namespace, interface, _) in [a, b] {
+            // With both ends up: veth marks its peer as a target for redirects when GRO is turned on, but
+            // only on a device that is up (veth_set_features in drivers/net/veth.c).
+            namespace.set_features(interface, "gro on tx off")?;
         }
         Ok(())
     }
