@@ -106,9 +106,6 @@ impl Toolchain {
             // Atomics that return a value; in kernels since 5.12.
             "-Ctarget-cpu=v3".to_owned(),
             format!("-Clinker={}", self.linker.display()),
-            // One load for a header field where there would be a load and a shift for each byte. The kernel
-            // allows it for packets and map values wherever the machine does, never on the stack.
-            "-Clink-arg=--cpu-features=+allows-misaligned-mem-access".to_owned(),
         ]
         .join("\x1f")
     }

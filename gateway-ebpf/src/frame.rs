@@ -1,5 +1,7 @@
 //! The frame behind an XDP context.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::{helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
 use isthmus_common::frame::{Frame, Header};
 
@@ -23,13 +25,53 @@ impl Frame for XdpFrame<'_> {
 
     #[inline(always)]
     fn read<T: Header>(&self, offset: usize) -> Option<T> {
-        // SAFETY: `at` has checked the bounds, and any bytes make a `Header`.
-        self.at::<T>(offset).map(|header| unsafe { header.read_unaligned() })
+        let from = self.at::<T>(offset)?;
+        let mut header = MaybeUninit::<T>::uninit();
+        // SAFETY: `at` has checked the bounds, the copy fills every byte, and any bytes make a `Header`.
+        unsafe {
+            copy(from, header.as_mut_ptr());
+            Some(header.assume_init())
+        }
     }
 
     #[inline(always)]
     fn write<T: Header>(&mut self, offset: usize, header: &T) -> Option<()> {
+        let to = self.at::<T>(offset)?;
         // SAFETY: `at` has checked the bounds; nobody else holds a reference into the frame.
-        self.at::<T>(offset).map(|place| unsafe { place.write_unaligned(*header) })
+        unsafe { copy(header, to) }
+        Some(())
+    }
+}
+
+/// Copies a header in the largest words that divide its size, whatever its alignment.
+///
+/// `read_unaligned` would make LLVM's BPF backend load byte by byte and shift the bytes together:
+/// several times the instructions, and more than the stack can hold. Its switch for machines that
+/// don't mind (`allows-misaligned-mem-access`) makes it merge stores to the stack at odd offsets
+/// as well, which the verifier refuses. So this claims alignment that packets do not have, as C
+/// programs for XDP do. Where the machine does mind, the verifier checks packet access strictly
+/// and refuses to load the program, so that the claim can't do harm at run time.
+///
+/// # Safety
+/// As for [`core::ptr::copy_nonoverlapping`] with one element, except for the alignment.
+#[inline(always)]
+unsafe fn copy<T>(from: *const T, to: *mut T) {
+    // SAFETY: the caller's promise; the words cover exactly one element.
+    unsafe {
+        if size_of::<T>() % 4 == 0 {
+            copy_words::<u32>(from.cast(), to.cast(), size_of::<T>() / 4);
+        } else if size_of::<T>() % 2 == 0 {
+            copy_words::<u16>(from.cast(), to.cast(), size_of::<T>() / 2);
+        } else {
+            copy_words::<u8>(from.cast(), to.cast(), size_of::<T>());
+        }
+    }
+}
+
+#[inline(always)]
+unsafe fn copy_words<W: Copy>(from: *const W, to: *mut W, count: usize) {
+    for index in 0..count {
+        // SAFETY: the caller's promise.
+        unsafe { *to.add(index) = *from.add(index) }
     }
 }
