@@ -29,7 +29,21 @@ fn compile() -> anyhow::Result<()> {
         ["proto"],
     )?;
     std::fs::write(out.join("isthmus.bin"), descriptors.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(descriptors)?;
+    let mut contracts = tonic_prost_build::configure();
+    for shown_as_json in [
+        "GatewayStatusResponse",
+        "Interface",
+        "Refusal",
+        "NextHop",
+        "CountersResponse",
+        "ReasonCounter",
+        "MappingCounter",
+        "Event",
+    ] {
+        contracts =
+            contracts.type_attribute(format!(".isthmus.v1.{shown_as_json}"), "#[derive(serde::Serialize)]");
+    }
+    contracts.compile_fds(descriptors)?;
 
     ebpf::compile(&out)
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     logs::{self, LogFormat},
-    output,
+    output, stop,
 };
 use crate::broker::{redb::DEFAULT_KEPT_REVISIONS, server};
 
@@ -65,11 +65,10 @@ impl Command {
 impl Run {
     async fn run(self) -> anyhow::Result<()> {
         logs::start(self.log_format);
-        let listen_for = |kind| signal(kind).context("listen for signals");
-        let mut terminate = listen_for(SignalKind::terminate())?;
-        let mut interrupt = listen_for(SignalKind::interrupt())?;
+        let stop = stop::on_signal()?;
         // A file size limit is to fail a write, not to kill the broker.
-        let _size_limit = listen_for(SignalKind::from_raw(Signal::SIGXFSZ as i32))?;
+        let _size_limit =
+            signal(SignalKind::from_raw(Signal::SIGXFSZ as i32)).context("listen for signals")?;
         let options = server::Options {
             listen: self.listen,
             state: self.state,
@@ -79,12 +78,6 @@ impl Run {
         let ready = |address| {
             // Nobody has to read it.
             let _ = output::print(&format!("isthmus broker listens on http://{address}\n"));
-        };
-        let stop = async move {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
         };
         Ok(server::run(options, ready, stop).await?)
     }

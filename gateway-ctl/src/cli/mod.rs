@@ -2,16 +2,23 @@
 
 mod apply;
 mod broker;
+mod capture;
 pub mod client;
+mod counters;
+mod events;
+mod gateway;
 pub mod logs;
 mod mapping;
 mod network;
 mod objects;
 pub mod output;
 mod resource;
+mod socket;
 mod status;
+mod stop;
+mod trace;
 
-use std::{io, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -26,8 +33,9 @@ use self::output::Format;
     after_help = "Examples:
   isthmus broker run --state /var/lib/isthmus/broker.redb
   isthmus apply -f networks.yaml -f mappings.yaml
+  isthmus gateway run --interface eth1 --interface eth2
   isthmus mapping create --from red --to blue --allow inference=connect
-  isthmus network list -o json
+  isthmus counters -o json
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong usage."
 )]
@@ -50,6 +58,15 @@ pub struct Global {
         default_value = "http://127.0.0.1:6190"
     )]
     pub broker: String,
+    /// The local socket of the gateway to talk to
+    #[arg(
+        long,
+        global = true,
+        env = "ISTHMUS_GATEWAY_SOCKET",
+        value_name = "PATH",
+        default_value = "/run/isthmus/gateway.sock"
+    )]
+    pub socket: PathBuf,
     /// How to print results
     #[arg(short, long, global = true, value_enum, default_value_t)]
     pub output: Format,
@@ -68,11 +85,20 @@ enum Command {
     Mapping(mapping::Command),
     /// Declare everything that manifests hold, in one step or not at all
     Apply(apply::Apply),
-    /// How the broker is doing
+    /// How the broker and this host's gateway are doing
     Status(status::Status),
+    /// How many packets this host's gateway has passed, dropped and forwarded, and why
+    Counters(counters::Counters),
+    /// Packets that this host's gateway has rejected
+    Events(events::Events),
+    /// What the gateway would do with the frames of a capture
+    Trace(trace::Trace),
     /// The service that owns networks, resources and mappings
     #[command(subcommand)]
     Broker(broker::Command),
+    /// The program that translates packets between networks on this host
+    #[command(subcommand)]
+    Gateway(gateway::Command),
 }
 
 impl Cli {
@@ -85,7 +111,11 @@ impl Cli {
             Command::Mapping(command) => command.run(global).await,
             Command::Apply(command) => command.run(global).await,
             Command::Status(command) => command.run(global).await,
+            Command::Counters(command) => command.run(global).await,
+            Command::Events(command) => command.run(global).await,
+            Command::Trace(command) => command.run(global).await,
             Command::Broker(command) => command.run().await,
+            Command::Gateway(command) => command.run(global).await,
         };
         match result {
             Ok(()) => ExitCode::SUCCESS,

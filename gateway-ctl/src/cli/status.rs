@@ -3,7 +3,8 @@
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::{Global, client::Client, output};
+use super::{Global, client::Client, output, socket};
+use crate::api::{GatewayStatusRequest, GatewayStatusResponse};
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
@@ -24,12 +25,14 @@ struct Section {
 /// The same knowledge for people and for machines.
 struct Facts {
     lines: Vec<(&'static str, String)>,
+    /// Tables below the lines, ready to print.
+    tables: Vec<String>,
     value: Value,
 }
 
 impl Status {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let sections = [broker(global).await];
+        let sections = [broker(global).await, gateway(global).await];
         let value: Map<String, Value> = sections
             .iter()
             .map(|section| {
@@ -56,9 +59,12 @@ impl Section {
     fn text(&self) -> String {
         let lines = match &self.facts {
             Ok(facts) => {
-                output::lines(facts.lines.iter().map(|(name, value)| format!("  {name:<12} {value}")))
+                let lines = facts.lines.iter().map(|(name, value)| format!("  {name:<12} {value}"));
+                let tables = facts.tables.iter().map(|table| "\n".to_owned() + &indent(table));
+                output::lines(lines) + &tables.collect::<String>()
             }
-            Err(_) => "  unreachable\n".to_owned(),
+            Err(_) if self.required => "  unreachable\n".to_owned(),
+            Err(error) => format!("  {error}\n"),
         };
         format!("{}\n{lines}", self.title)
     }
@@ -100,5 +106,91 @@ async fn broker_facts(global: &Global) -> anyhow::Result<Facts> {
         ("watchers", status.watchers.to_string()),
         ("uptime", format!("{} s", status.uptime_seconds)),
     ];
-    Ok(Facts { lines, value })
+    Ok(Facts { lines, tables: Vec::new(), value })
+}
+
+/// A host may run the broker, or a gateway, or both.
+async fn gateway(global: &Global) -> Section {
+    let facts = gateway_facts(global).await.map_err(|error| format!("{error:#}"));
+    Section { title: "gateway", facts, required: false }
+}
+
+async fn gateway_facts(global: &Global) -> anyhow::Result<Facts> {
+    let status = socket::connect(&global.socket).await?.status(GatewayStatusRequest {}).await?.into_inner();
+    let value = serde_json::to_value(&status)?;
+    let broker = if status.connected {
+        format!("{}, connected", status.broker)
+    } else {
+        format!("{}, not connected: stale for {} s", status.broker, status.stale_seconds)
+    };
+    let mut lines = vec![
+        ("socket", global.socket.display().to_string()),
+        ("version", status.version.clone()),
+        ("broker", broker),
+        ("revision", status.applied_revision.to_string()),
+        (
+            "in force",
+            format!(
+                "{} networks, {} resources, {} mappings; {} refused",
+                status.networks,
+                status.resources,
+                status.mappings,
+                status.refused.len()
+            ),
+        ),
+        ("uptime", format!("{} s", status.uptime_seconds)),
+    ];
+    if !status.trouble.is_empty() {
+        lines.push(("trouble", status.trouble.clone()));
+    }
+    Ok(Facts { lines, tables: gateway_tables(&status), value })
+}
+
+fn gateway_tables(status: &GatewayStatusResponse) -> Vec<String> {
+    let interfaces = output::table(
+        &["INTERFACE", "MODE", "PROVIDER", "MTU", "ADDRESSES"],
+        status.interfaces.iter().map(|interface| {
+            vec![
+                interface.name.clone(),
+                interface.mode.clone(),
+                if interface.provider.is_empty() { "any".to_owned() } else { interface.provider.clone() },
+                interface.mtu.to_string(),
+                interface.addresses.join(", "),
+            ]
+        }),
+    );
+    let next_hops = output::table(
+        &["VTEP", "INTERFACE", "SOURCE", "MAC", "STATE"],
+        status.next_hops.iter().map(|hop| {
+            vec![
+                hop.vtep.clone(),
+                hop.interface.clone(),
+                hop.source.clone(),
+                hop.mac.clone(),
+                hop.state.clone(),
+            ]
+        }),
+    );
+    let refused = output::table(
+        &["REFUSED", "VERSION", "REASON"],
+        status.refused.iter().map(|refusal| {
+            vec![
+                format!("{}/{}", refusal.kind, refusal.name),
+                refusal.version.to_string(),
+                refusal.reason.clone(),
+            ]
+        }),
+    );
+    let mut tables = vec![interfaces];
+    if !status.next_hops.is_empty() {
+        tables.push(next_hops);
+    }
+    if !status.refused.is_empty() {
+        tables.push(refused);
+    }
+    tables
+}
+
+fn indent(text: &str) -> String {
+    output::lines(text.lines().map(|line| format!("  {line}")))
 }

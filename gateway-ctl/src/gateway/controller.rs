@@ -13,13 +13,14 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use super::compile::{Site, compile};
-use super::dataplane::{DataPlane, DataPlaneError, Mode, Traced, interface_record};
-use super::describe::{Names, interface_names, reason};
+use super::dataplane::{DataPlane, DataPlaneError, Mode, interface_record};
+use super::describe::{Names, interface_names};
 use super::install::{InstallError, Installed};
 use super::interface::InterfaceArgument;
 use super::next_hop::{Reach, Surroundings};
 use super::plan::{Plan, Refused};
 use super::replica::Replica;
+use super::trace::trace;
 use super::watch::Update;
 use crate::api;
 
@@ -425,31 +426,7 @@ impl Controller {
                 let names: Vec<_> = interfaces.values().map(String::as_str).collect();
                 format!("{interface:?} is none of the gateway's interfaces: {}", names.join(", "))
             })?;
-        let traced = self.dataplane.trace(frame, attached.ifindex).map_err(|error| error.to_string())?;
-        Ok(trace_response(&traced, &Names { installed: &self.installed, interfaces: &interfaces }))
-    }
-}
-
-/// A trace's result for people.
-#[must_use]
-pub fn trace_response(traced: &Traced, names: &Names<'_>) -> api::TraceResponse {
-    let Traced { action, event, frame } = traced;
-    let (verdict, leaves) = match action {
-        0 => ("ABORTED", false),
-        1 => ("DROP", false),
-        2 => ("PASS", false),
-        3 => ("TX", true),
-        4 => ("REDIRECT", true),
-        _ => ("UNKNOWN", false),
-    };
-    let described = names.event(event);
-    api::TraceResponse {
-        verdict: verdict.to_owned(),
-        reason: reason(event.reason),
-        unique_identifier: described.unique_identifier.clone(),
-        leg: if event.leg == Leg::NONE { String::new() } else { event.leg.direction().as_str().to_owned() },
-        parsed: Some(described),
-        egress_interface: names.interface(event.egress),
-        frame: if leaves { frame.clone() } else { Vec::new() },
+        let names = Names { installed: &self.installed, interfaces: &interfaces };
+        trace(&mut self.dataplane, &names, frame, attached.ifindex).map_err(|error| error.to_string())
     }
 }

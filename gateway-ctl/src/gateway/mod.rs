@@ -20,4 +20,5 @@ pub mod rcu;
 pub mod replica;
 pub mod run;
 pub mod service;
+pub mod trace;
 pub mod watch;

@@ -8,12 +8,12 @@ use isthmus_common::tables::NextHop;
 use isthmus_common::wire::Vxlan;
 
 use super::compile::{Site, compile};
-use super::controller::trace_response;
 use super::dataplane::{DataPlane, DataPlaneError, interface_record};
 use super::describe::Names;
 use super::install::{Capacity, InstallError, Installed};
 use super::plan::Refused;
 use super::replica::Replica;
+use super::trace::trace;
 use crate::api;
 
 /// The box's only interface; no packet ever leaves by it.
@@ -79,9 +79,9 @@ impl Offline {
     /// What would become of a frame.
     ///
     /// # Errors
-    /// If the kernel can't run it.
+    /// If the tables can't be read or written.
     pub fn trace(&mut self, frame: &[u8]) -> Result<api::TraceResponse, DataPlaneError> {
-        let traced = self.dataplane.trace(frame, IFINDEX)?;
-        Ok(trace_response(&traced, &Names { installed: &self.installed, interfaces: &self.interfaces }))
+        let names = Names { installed: &self.installed, interfaces: &self.interfaces };
+        trace(&mut self.dataplane, &names, frame, IFINDEX)
     }
 }

@@ -1,0 +1,136 @@
+//! Capture files: Ethernet frames in pcap or pcapng.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use isthmus_common::frame::Frame as _;
+use isthmus_common::host::SliceFrame;
+use isthmus_common::wire::{EtherType, Ethernet, Ipv4, Udp, protocol};
+use pcap_file::DataLink;
+use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
+use pcap_file::pcapng::{Block, PcapNgReader};
+
+/// A frame and when it was captured.
+pub(super) struct Frame {
+    /// Since the Unix epoch.
+    pub(super) time: Duration,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// A capture file's frames.
+pub(super) struct Capture {
+    pub(super) frames: Vec<Frame>,
+    /// How many of them are not whole.
+    pub(super) cut: usize,
+}
+
+impl Capture {
+    /// Reads a capture file.
+    ///
+    /// # Errors
+    /// If it can't be read, is neither pcap nor pcapng, or does not hold Ethernet frames.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let context = || format!("read capture {}", path.display());
+        let mut file = File::open(path).with_context(context)?;
+        let mut magic = [0; 4];
+        file.read_exact(&mut magic)
+            .with_context(|| format!("{}: too short for a capture", path.display()))?;
+        file.seek(SeekFrom::Start(0)).with_context(context)?;
+        let mut capture = Self { frames: Vec::new(), cut: 0 };
+        match magic {
+            [0x0a, 0x0d, 0x0d, 0x0a] => capture.read_pcapng(BufReader::new(file)).with_context(context)?,
+            [0xd4, 0xc3, 0xb2, 0xa1]
+            | [0xa1, 0xb2, 0xc3, 0xd4]
+            | [0x4d, 0x3c, 0xb2, 0xa1]
+            | [0xa1, 0xb2, 0x3c, 0x4d] => capture.read_pcap(BufReader::new(file)).with_context(context)?,
+            _ => bail!("{} is neither a pcap nor a pcapng file", path.display()),
+        }
+        Ok(capture)
+    }
+
+    fn read_pcap(&mut self, file: impl Read) -> anyhow::Result<()> {
+        let mut reader = PcapReader::new(file)?;
+        ensure_ethernet(reader.header().datalink)?;
+        while let Some(packet) = reader.next_packet() {
+            let packet = packet.with_context(|| format!("after frame {}", self.frames.len()))?;
+            self.push(packet.timestamp, packet.orig_len, packet.data.into_owned());
+        }
+        Ok(())
+    }
+
+    fn read_pcapng(&mut self, file: impl Read) -> anyhow::Result<()> {
+        let mut reader = PcapNgReader::new(file)?;
+        let mut last = Duration::ZERO;
+        while let Some(block) = reader.next_block() {
+            let block = block.with_context(|| format!("after frame {}", self.frames.len()))?.into_owned();
+            match block {
+                Block::InterfaceDescription(interface) => ensure_ethernet(interface.linktype)?,
+                Block::EnhancedPacket(packet) => {
+                    last = packet.timestamp;
+                    self.push(last, packet.original_len, packet.data.into_owned());
+                }
+                // Has no time of its own.
+                Block::SimplePacket(packet) => self.push(last, packet.original_len, packet.data.into_owned()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, time: Duration, original_length: u32, bytes: Vec<u8>) {
+        if bytes.len() < original_length as usize {
+            self.cut += 1;
+        }
+        self.frames.push(Frame { time, bytes });
+    }
+
+    /// Destinations of the UDP packets in the capture that carry VXLAN on one of its usual ports.
+    pub(super) fn tunnel_destinations(&self) -> BTreeSet<Ipv4Addr> {
+        self.frames.iter().filter_map(|frame| tunnel_destination(&frame.bytes)).collect()
+    }
+}
+
+fn tunnel_destination(bytes: &[u8]) -> Option<Ipv4Addr> {
+    const VXLAN_PORTS: [u16; 2] = [4789, 8472];
+    let mut bytes = bytes.to_vec();
+    let frame = SliceFrame(&mut bytes);
+    let ethernet: Ethernet = frame.read(0)?;
+    let ip: Ipv4 = frame.read(Ethernet::LEN)?;
+    if ethernet.ether_type.get() != EtherType::IPV4 || !ip.is_valid() || ip.protocol != protocol::UDP {
+        return None;
+    }
+    let udp: Udp = frame.read(Ethernet::LEN + ip.header_len())?;
+    VXLAN_PORTS.contains(&udp.destination.get()).then(|| ip.destination.into())
+}
+
+fn ensure_ethernet(link: DataLink) -> anyhow::Result<()> {
+    ensure!(
+        link == DataLink::ETHERNET,
+        "its link type is {link:?}; only Ethernet can be traced (capture on an interface, not on `any`)"
+    );
+    Ok(())
+}
+
+/// Writes frames as pcap with nanosecond times.
+///
+/// # Errors
+/// If the file can't be written.
+pub(super) fn write<'f>(
+    path: &Path,
+    frames: impl Iterator<Item = (Duration, &'f [u8])>,
+) -> anyhow::Result<()> {
+    let context = || format!("write capture {}", path.display());
+    let file = File::create(path).with_context(context)?;
+    let header = PcapHeader { ts_resolution: pcap_file::TsResolution::NanoSecond, ..PcapHeader::default() };
+    let mut writer = PcapWriter::with_header(BufWriter::new(file), header).with_context(context)?;
+    for (time, bytes) in frames {
+        let length = u32::try_from(bytes.len()).with_context(context)?;
+        writer.write_packet(&PcapPacket::new(time, length, bytes)).with_context(context)?;
+    }
+    writer.into_writer().flush().with_context(context)
+}
