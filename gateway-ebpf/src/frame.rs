@@ -20,7 +20,10 @@ impl Frame for XdpFrame<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
         // SAFETY: the context is the one the kernel gave this program.
-        unsafe { bpf_xdp_get_buff_len(self.0.ctx) as usize }
+        let length = unsafe { bpf_xdp_get_buff_len(self.0.ctx) };
+        #[expect(clippy::cast_possible_truncation, reason = "BPF has 64-bit words only")]
+        let length = length as usize;
+        length
     }
 
     #[inline(always)]
@@ -58,9 +61,9 @@ impl Frame for XdpFrame<'_> {
 unsafe fn copy<T>(from: *const T, to: *mut T) {
     // SAFETY: the caller's promise; the words cover exactly one element.
     unsafe {
-        if size_of::<T>() % 4 == 0 {
+        if size_of::<T>().is_multiple_of(4) {
             copy_words::<u32>(from.cast(), to.cast(), size_of::<T>() / 4);
-        } else if size_of::<T>() % 2 == 0 {
+        } else if size_of::<T>().is_multiple_of(2) {
             copy_words::<u16>(from.cast(), to.cast(), size_of::<T>() / 2);
         } else {
             copy_words::<u8>(from.cast(), to.cast(), size_of::<T>());
