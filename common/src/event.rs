@@ -8,7 +8,7 @@ use crate::rules::Leg;
 /// One packet's fate: a record in the event ring, and the result of a trace.
 ///
 /// What the parser did not get to is zero.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Event {
     /// Nanoseconds since boot (`CLOCK_MONOTONIC`).

@@ -4,7 +4,6 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-mod bench;
 mod build;
 mod demo;
 mod host;
@@ -32,7 +31,6 @@ enum Command {
     Lint(lint::Arguments),
     Test(test::Arguments),
     Demo(demo::Arguments),
-    Bench(bench::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -42,7 +40,6 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -38,7 +38,7 @@ pub enum ServerError {
     )]
     NotLoopback(SocketAddr),
     /// The address can't be had.
-    #[error("listen on {address}")]
+    #[error("listen on {address}: {source}")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -49,10 +49,10 @@ pub enum ServerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The services can't be described.
-    #[error("describe the services")]
+    #[error("describe the services: {0}")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The server failed.
-    #[error("serve")]
+    #[error("serve: {0}")]
     Serve(#[from] tonic::transport::Error),
 }
 

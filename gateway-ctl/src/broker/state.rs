@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     federation::{Applied, Change, Federation, Refusal},
-    store::{Loaded, Store, StoreError, with_causes},
+    store::{Loaded, Store, StoreError},
 };
 
 /// The broker's state.
@@ -137,10 +137,7 @@ impl Broker {
                     self.publish(|federation| *federation = loaded.federation);
                 }
                 Err(error) => {
-                    tracing::error!(
-                        error = with_causes(&error),
-                        "changes could not be stored and are refused"
-                    );
+                    tracing::error!(%error, "changes could not be stored and are refused");
                     return Err(error.into());
                 }
             }

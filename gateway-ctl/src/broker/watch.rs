@@ -10,11 +10,7 @@ use futures::{Stream, stream};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::{
-    federation::Federation,
-    state::Broker,
-    store::{Changes, with_causes},
-};
+use super::{federation::Federation, state::Broker, store::Changes};
 use crate::api::{self, watch_response::Event};
 
 struct Watch {
@@ -60,9 +56,7 @@ impl Watch {
                 Ok(Event::Delta(delta))
             }
             Ok(Changes::Compacted) => Ok(self.snapshot()),
-            Err(error) => {
-                Err(Status::unavailable(format!("the changes cannot be read: {}", with_causes(&error))))
-            }
+            Err(error) => Err(Status::unavailable(format!("the changes cannot be read: {error}"))),
         }
     }
 
