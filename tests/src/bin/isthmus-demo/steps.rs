@@ -79,9 +79,9 @@ impl Demo<'_> {
 
     fn start(&self, screen: &mut Screen) -> Result<Process> {
         screen.step("A broker and a gateway");
-        background(screen, &self.isthmus.broker_command());
+        screen.show("gw", &self.isthmus.broker_command());
         self.isthmus.start_broker()?;
-        background(screen, &self.isthmus.gateway_command(&["left", "right"]));
+        screen.show("gw", &self.isthmus.gateway_command(&["left", "right"]));
         let gateway = self.isthmus.start_gateway(&["left", "right"])?;
         self.ask_gateway(screen, &["status"])?;
         let mut attached = self.isthmus.attached()?;
@@ -150,7 +150,7 @@ impl Demo<'_> {
             .chain(traffic::checksum_errors(blue)?.values())
             .sum::<u64>();
         screen.verify("the tenants' kernels saw no wrong checksum", wrong == 0, format!("{wrong} errors"));
-        Ok(())
+        self.ask_gateway(screen, &["counters"])
     }
 
     fn unknown_identifier(&self, screen: &mut Screen) -> Result<()> {
@@ -202,7 +202,7 @@ impl Demo<'_> {
         screen.step("The mapping is deleted while red keeps sending");
         let mut stream = red.command("ping");
         stream.args(["-n", "-q", "-i", "0.01", "-w", "20", &BLUE.to_string()]);
-        background(screen, &stream);
+        screen.show("red", &stream);
         let sender = topology.spawn("ping", &mut stream)?;
         let listener = PacketSocket::open(blue, "uplink")?;
         let is_ours = |frame: &[u8]| {
@@ -277,10 +277,6 @@ impl Demo<'_> {
     fn capture(&self, host: &Namespace) -> Result<Capture> {
         Capture::start_truncated(&self.federation.topology, host, "uplink", "udp port 4789", HEADERS)
     }
-}
-
-fn background(screen: &Screen, command: &Command) {
-    screen.show("gw", command);
 }
 
 fn ping(from: &Namespace, count: u32) -> Command {
