@@ -212,13 +212,19 @@ impl<'a> Isthmus<'a> {
         Ok(values.remove(0))
     }
 
-    /// What the gateway says of itself.
+    /// What the gateway says of itself, whether or not the broker says anything.
     ///
     /// # Errors
     ///
     /// If it does not answer.
     pub fn status(&self) -> Result<Value> {
-        self.one_json(&["status"])
+        // Fails without a broker, but tells what there is to tell.
+        let output = self.try_gateway(&["status", "-o", "json"])?;
+        let mut status: Value = serde_json::from_str(&output.stdout)
+            .with_context(|| format!("`{}`: {}{}", output.command, output.stdout, output.stderr))?;
+        let gateway = status["gateway"].take();
+        ensure!(gateway["version"].is_string(), "the gateway does not answer: {gateway}");
+        Ok(gateway)
     }
 
     /// The gateway's counters.
