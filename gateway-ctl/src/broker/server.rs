@@ -38,7 +38,7 @@ pub enum ServerError {
     )]
     NotLoopback(SocketAddr),
     /// The address can't be had.
-    #[error("listen on {address}: {source}")]
+    #[error("listen on {address}")]
     Listen {
         /// Which.
         address: SocketAddr,
@@ -49,10 +49,10 @@ pub enum ServerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The services can't be described.
-    #[error("describe the services: {0}")]
+    #[error("describe the services")]
     Reflection(#[from] tonic_reflection::server::Error),
     /// The server failed.
-    #[error("serve: {0}")]
+    #[error("serve")]
     Serve(#[from] tonic::transport::Error),
 }
 

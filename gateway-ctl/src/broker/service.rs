@@ -10,6 +10,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 use super::{
     federation::{Change, Op, Outcome, Reason},
     state::{ApplyError, Broker},
+    store::with_causes,
     watch::watch,
 };
 use crate::{
@@ -46,9 +47,10 @@ impl api::broker_server::Broker for Service {
         }
         let applied = self.0.apply(changes).await.map_err(|error| match error {
             ApplyError::Refused(refused) => refusal(code(refused.reason), &refused.violations),
-            ApplyError::Store(error) => {
-                Status::unavailable(format!("nothing was changed, because it cannot be stored: {error}"))
-            }
+            ApplyError::Store(error) => Status::unavailable(format!(
+                "nothing was changed, because it cannot be stored: {}",
+                with_causes(&error)
+            )),
             ApplyError::Interrupted => Status::internal(error.to_string()),
         })?;
         for (outcome, object) in applied.results.iter().filter(|(outcome, _)| *outcome != Outcome::Unchanged)

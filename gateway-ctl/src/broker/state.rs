@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     federation::{Applied, Change, Federation, Refusal},
-    store::{Loaded, Store, StoreError},
+    store::{Loaded, Store, StoreError, with_causes},
 };
 
 /// The broker's state.
@@ -137,7 +137,10 @@ impl Broker {
                     self.publish(|federation| *federation = loaded.federation);
                 }
                 Err(error) => {
-                    tracing::error!(%error, "changes could not be stored and are refused");
+                    tracing::error!(
+                        error = with_causes(&error),
+                        "changes could not be stored and are refused"
+                    );
                     return Err(error.into());
                 }
             }

@@ -64,7 +64,7 @@ pub enum StoreError {
         what: String,
     },
     /// The system refuses to read or write.
-    #[error("{act} state file {path}: {source}")]
+    #[error("{act} state file {path}")]
     Io {
         /// "open", "write", …
         act: &'static str,
@@ -96,4 +96,15 @@ pub enum StoreError {
     /// Somebody else has written since.
     #[error("the store has moved to another revision")]
     Moved,
+}
+
+/// An error with its causes, for places that carry text alone.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
 }

@@ -10,7 +10,11 @@ use futures::{Stream, stream};
 use tokio::sync::watch;
 use tonic::Status;
 
-use super::{federation::Federation, state::Broker, store::Changes};
+use super::{
+    federation::Federation,
+    state::Broker,
+    store::{Changes, with_causes},
+};
 use crate::api::{self, watch_response::Event};
 
 struct Watch {
@@ -56,7 +60,9 @@ impl Watch {
                 Ok(Event::Delta(delta))
             }
             Ok(Changes::Compacted) => Ok(self.snapshot()),
-            Err(error) => Err(Status::unavailable(format!("the changes cannot be read: {error}"))),
+            Err(error) => {
+                Err(Status::unavailable(format!("the changes cannot be read: {}", with_causes(&error))))
+            }
         }
     }
 

@@ -350,8 +350,8 @@ impl DataPlane {
         Ok(Traced { action: result.return_value, event, frame: out })
     }
 
-    /// Time a frame takes in the program, nanoseconds, averaged by the kernel over `repeat` runs.
-    /// The frame must be one that the program leaves as it is.
+    /// Nanoseconds the live program takes for a frame that comes in by loopback, averaged by the kernel
+    /// over `repeat` runs, each on what the one before left of the frame.
     ///
     /// # Errors
     /// If the kernel can't run it.

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
+use isthmus_common::reason::Reason;
 use isthmus_common::scope::Underlay;
-use isthmus_common::tables::NextHop;
+use isthmus_common::tables::{Count, NextHop};
 use isthmus_common::wire::Vxlan;
 
 use super::compile::{Site, compile};
@@ -83,5 +84,22 @@ impl Offline {
     pub fn trace(&mut self, frame: &[u8]) -> Result<api::TraceResponse, DataPlaneError> {
         let names = Names { installed: &self.installed, interfaces: &self.interfaces };
         trace(&mut self.dataplane, &names, frame, IFINDEX)
+    }
+
+    /// Nanoseconds the live program takes for a frame, averaged by the kernel over `repeat` runs, each
+    /// on what the one before left of the frame. Counts the runs in the box's own counters.
+    ///
+    /// # Errors
+    /// If the kernel can't run it.
+    pub fn cost(&mut self, frame: &[u8], repeat: u32) -> Result<u64, DataPlaneError> {
+        self.dataplane.cost(frame, repeat)
+    }
+
+    /// What the box has counted.
+    ///
+    /// # Errors
+    /// If the counters can't be read.
+    pub fn counters(&self) -> Result<Vec<(Reason, Count)>, DataPlaneError> {
+        Ok(self.dataplane.counters()?.1)
     }
 }

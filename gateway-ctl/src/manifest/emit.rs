@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use isthmus_common::id::Label;
 use serde::{Serialize, Serializer};
+use serde_saphyr::DoubleQuoted;
 
 use crate::model::{Encapsulation, Mapping, Network, Object, PortRange, Resource, Spec};
 
@@ -49,8 +50,9 @@ pub struct NetworkDeclaration {
 #[derive(Debug, Serialize)]
 struct EndpointDeclaration {
     address: IpAddr,
+    /// Quoted, because YAML 1.1 takes some for numbers to base 60.
     #[serde(skip_serializing_if = "Option::is_none")]
-    mac: Option<String>,
+    mac: Option<DoubleQuoted<String>>,
     vtep: IpAddr,
 }
 
@@ -126,7 +128,7 @@ impl From<&Network> for NetworkDeclaration {
                 .iter()
                 .map(|endpoint| EndpointDeclaration {
                     address: endpoint.address,
-                    mac: endpoint.mac.map(|mac| mac.to_string()),
+                    mac: endpoint.mac.map(|mac| DoubleQuoted(mac.to_string())),
                     vtep: endpoint.vtep,
                 })
                 .collect(),

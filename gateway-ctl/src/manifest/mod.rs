@@ -60,7 +60,7 @@ pub struct Problem {
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file can't be read.
-    #[error("read {file}: {source}")]
+    #[error("read {file}")]
     Read {
         /// Which.
         file: String,
@@ -82,6 +82,9 @@ impl fmt::Display for Problem {
         f.write_str(&self.file)?;
         if let Some(Mark { line, column }) = self.mark {
             write!(f, ":{line}:{column}: document {}", self.document)?;
+        }
+        if !self.subject.is_empty() && self.description.starts_with(&self.subject) {
+            return write!(f, ", {}", self.description);
         }
         if !self.subject.is_empty() {
             write!(f, ", {}", self.subject)?;

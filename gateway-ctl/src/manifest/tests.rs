@@ -151,10 +151,13 @@ manifest: elsewhere: odder"
 
 #[test]
 fn files_that_cannot_be_read_are_named() {
-    let error = load(Path::new("/nowhere/m.yaml")).unwrap_err().to_string();
-    assert_eq!(error, "read /nowhere/m.yaml: No such file or directory (os error 2)");
+    let error = |path: &Path| format!("{:#}", anyhow::Error::from(load(path).unwrap_err()));
+    assert_eq!(
+        error(Path::new("/nowhere/m.yaml")),
+        "read /nowhere/m.yaml: No such file or directory (os error 2)"
+    );
     let dir = tempfile::tempdir().unwrap();
     let binary = dir.path().join("m.yaml");
     std::fs::write(&binary, b"kind: \xff").unwrap();
-    assert!(load(&binary).unwrap_err().to_string().ends_with("m.yaml: byte 6 is not UTF-8 text"));
+    assert!(error(&binary).ends_with("m.yaml: byte 6 is not UTF-8 text"));
 }
