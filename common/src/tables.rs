@@ -143,6 +143,12 @@ impl NextHopPair {
     pub const fn current(&self) -> &NextHop {
         if self.active & 1 == 0 { &self.copies[0] } else { &self.copies[1] }
     }
+
+    /// Which copy is not in force.
+    #[must_use]
+    pub const fn spare(&self) -> usize {
+        if self.active & 1 == 0 { 1 } else { 0 }
+    }
 }
 
 /// Packets and bytes.

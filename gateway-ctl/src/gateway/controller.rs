@@ -258,7 +258,7 @@ impl Controller {
     }
 
     fn write_next_hops(&mut self) -> Result<(), InstallError<DataPlaneError>> {
-        for (vtep, reach) in &self.surroundings.reach {
+        let hops = self.surroundings.reach.iter().map(|(vtep, reach)| {
             let hop = match reach {
                 Reach::Via(via) => self.slots.get(&via.ifindex).map(|slot| NextHop {
                     resolved: 1,
@@ -272,9 +272,9 @@ impl Controller {
                 }),
                 Reach::Unreachable(_) => None,
             };
-            self.installed.set_next_hop(&mut self.dataplane, *vtep, &hop.unwrap_or_default())?;
-        }
-        Ok(())
+            (*vtep, hop.unwrap_or_default())
+        });
+        self.installed.set_next_hops(&mut self.dataplane, hops)
     }
 
     fn event(&mut self, event: &isthmus_common::event::Event) {

@@ -165,31 +165,52 @@ impl Installed {
         Ok(())
     }
 
-    /// Puts a next hop into force. Unknown tunnel endpoints are ignored.
+    /// Puts one next hop into force, as [`Self::set_next_hops`] does.
     ///
     /// # Errors
-    /// If the write fails; then the old one stays in force.
+    /// As [`Self::set_next_hops`].
     pub fn set_next_hop<W: TableWriter>(
         &mut self,
         writer: &mut W,
         vtep: Ipv4Addr,
         hop: &NextHop,
     ) -> Result<(), InstallError<W::Error>> {
-        let (Some(index), Some(present)) = (self.next_hops.get(&vtep), self.hops.get(&vtep)) else {
-            return Ok(());
-        };
-        if present.current() == hop {
+        self.set_next_hops(writer, [(vtep, *hop)])
+    }
+
+    /// Puts next hops into force, each in one step. Unknown tunnel endpoints are ignored.
+    ///
+    /// # Errors
+    /// If a write fails; then those not yet written stay as they were.
+    pub fn set_next_hops<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        hops: impl IntoIterator<Item = (Ipv4Addr, NextHop)>,
+    ) -> Result<(), InstallError<W::Error>> {
+        let mut changes = Vec::new();
+        for (vtep, hop) in hops {
+            let (Some(index), Some(present)) = (self.next_hops.get(&vtep), self.hops.get(&vtep)) else {
+                continue;
+            };
+            if *present.current() != hop {
+                let mut pair = *present;
+                pair.copies[pair.spare()] = hop;
+                changes.push((vtep, index, pair));
+            }
+        }
+        if changes.is_empty() {
             return Ok(());
         }
-        let mut pair = *present;
-        let spare = 1 - (pair.active & 1);
-        pair.copies[spare as usize] = *hop;
-        // Somebody may still read the spare copy: it was in force until the last change.
+        // Somebody may still read the spare copies: they were in force until the last change.
         writer.settle();
-        writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
-        pair.active = spare;
-        writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
-        self.hops.insert(vtep, pair);
+        for (_, index, pair) in &changes {
+            writer.set_next_hop(*index, pair).map_err(InstallError::Write)?;
+        }
+        for (vtep, index, mut pair) in changes {
+            pair.active ^= 1;
+            writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
+            self.hops.insert(vtep, pair);
+        }
         Ok(())
     }
 

@@ -197,7 +197,7 @@ impl Resolver {
         }
         let Some(destination_mac) = neighbour else {
             return Ok(Reach::Unreachable(format!(
-                "{} does not answer ARP on {}",
+                "no answer to ARP for {} on {} yet",
                 route.neighbour, link.name
             )));
         };

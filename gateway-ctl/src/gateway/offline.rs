@@ -54,7 +54,7 @@ impl Offline {
         let slot = dataplane.set_interface(&record).map_err(InstallError::Write)?;
         let source = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);
         let vteps: Vec<Ipv4Addr> = installed.vteps().collect();
-        for vtep in vteps {
+        let hops = vteps.into_iter().map(|vtep| {
             let hop = NextHop {
                 resolved: 1,
                 ifindex: IFINDEX + 1,
@@ -65,8 +65,9 @@ impl Offline {
                 destination_mac: UNKNOWN_MAC,
                 source_mac: UNKNOWN_MAC,
             };
-            installed.set_next_hop(&mut dataplane, vtep, &hop)?;
-        }
+            (vtep, hop)
+        });
+        installed.set_next_hops(&mut dataplane, hops)?;
         let interfaces = BTreeMap::from([(IFINDEX, NAME.to_owned()), (IFINDEX + 1, NAME.to_owned())]);
         Ok(Self { dataplane, installed, interfaces, refused: plan.refused })
     }
