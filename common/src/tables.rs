@@ -18,8 +18,8 @@ pub const INTERFACE_SLOTS: u32 = 64;
 /// Slots looked at for an interface.
 pub const INTERFACE_PROBES: u32 = 4;
 
-/// Tunnel addresses of the gateway on one interface.
-pub const INTERFACE_ADDRESSES: usize = 4;
+/// Addresses of the gateway that one interface takes tunnel packets for.
+pub const INTERFACE_ADDRESSES: usize = 8;
 
 /// Tunnel ports the gateway listens on.
 pub const TUNNEL_PORTS: usize = 4;

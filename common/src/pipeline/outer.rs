@@ -66,22 +66,17 @@ pub(super) fn parse<F: Frame>(frame: &F, interface: &Interface, packet: &mut Pac
     Ok(())
 }
 
+/// Whether the packet is addressed to the gateway. The interface's own address comes first, and is
+/// nearly always the one.
 #[inline(always)]
 fn is_ours(interface: &Interface, address: [u8; 4]) -> bool {
     let address = u32::from_ne_bytes(address);
-    let mut ours = false;
-    for own in interface.addresses {
-        let own = u32::from_ne_bytes(own);
-        ours |= own == address && own != 0;
-    }
-    ours
+    // 0.0.0.0 marks unused places.
+    address != 0 && interface.addresses.iter().any(|own| u32::from_ne_bytes(*own) == address)
 }
 
 #[inline(always)]
 fn is_tunnel_port(interface: &Interface, port: u16) -> bool {
-    let mut tunnel = false;
-    for own in interface.ports {
-        tunnel |= own == port && own != 0;
-    }
-    tunnel
+    // 0 marks unused places.
+    port != 0 && interface.ports.contains(&port)
 }

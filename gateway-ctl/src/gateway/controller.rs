@@ -242,19 +242,38 @@ impl Controller {
             ports.push(Vxlan::PORT);
         }
         for attached in &self.attached {
-            let Some(link) = self.surroundings.links.get(&attached.ifindex) else { continue };
-            if link.addresses.len() > INTERFACE_ADDRESSES {
-                warn!(
-                    interface = link.name,
-                    "only the first {INTERFACE_ADDRESSES} of its {} addresses take tunnels",
-                    link.addresses.len()
-                );
+            let addresses = self.tunnel_addresses(attached);
+            if addresses.is_empty() {
+                continue;
             }
-            let record = interface_record(attached.ifindex, attached.underlay.get(), &ports, &link.addresses);
+            let record = interface_record(attached.ifindex, attached.underlay.get(), &ports, &addresses);
             let slot = self.dataplane.set_interface(&record)?;
             self.slots.insert(attached.ifindex, slot);
         }
         Ok(())
+    }
+
+    /// The addresses an interface takes tunnel packets for: its own first, then those of the other
+    /// interfaces on the same underlay, because routes of senders may change before senders learn of it.
+    fn tunnel_addresses(&self, attached: &Attached) -> Vec<Ipv4Addr> {
+        let of = |other: &Attached| {
+            self.surroundings.links.get(&other.ifindex).map(|link| link.addresses.clone()).unwrap_or_default()
+        };
+        let others = self
+            .attached
+            .iter()
+            .filter(|other| other.underlay == attached.underlay && other.ifindex != attached.ifindex);
+        let mut addresses = of(attached);
+        addresses.extend(others.flat_map(of));
+        if addresses.len() > INTERFACE_ADDRESSES {
+            warn!(
+                interface = attached.argument.name,
+                "takes tunnel packets for the first {INTERFACE_ADDRESSES} of the gateway's {} addresses only",
+                addresses.len()
+            );
+            addresses.truncate(INTERFACE_ADDRESSES);
+        }
+        addresses
     }
 
     fn write_next_hops(&mut self) -> Result<(), InstallError<DataPlaneError>> {
