@@ -3,6 +3,9 @@
 //!
 //! Make before break: next hops and rule sets, then policies and scopes, then targets; removal in
 //! reverse. At every single write, nothing in a table names a number that isn't there.
+//!
+//! Old and new need room side by side for that. Where the tables hold either but not both, what has
+//! to change goes first: a gap for those packets, instead of a plan that never comes into force.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::Ipv4Addr;
@@ -97,6 +100,15 @@ pub struct Installed {
     targets: BTreeMap<TargetKey, Target>,
     policies: BTreeMap<PolicyKey, Policy>,
     scopes: BTreeMap<Scope, Leg>,
+    /// Room for targets, policies and scopes, each.
+    entries: u32,
+}
+
+/// Contents of the tables in their numbers.
+struct Entries {
+    targets: BTreeMap<TargetKey, Target>,
+    policies: BTreeMap<PolicyKey, Policy>,
+    scopes: BTreeMap<Scope, Leg>,
 }
 
 impl Installed {
@@ -113,6 +125,7 @@ impl Installed {
             targets: BTreeMap::new(),
             policies: BTreeMap::new(),
             scopes: BTreeMap::new(),
+            entries: capacity.entries,
         }
     }
 
@@ -148,19 +161,15 @@ impl Installed {
         writer: &mut W,
         plan: &Plan,
     ) -> Result<(), InstallError<W::Error>> {
-        self.install_settings(writer, plan)?;
-        self.number_mappings(writer, plan)?;
-        let targets = self.make_targets(writer, plan)?;
-        let policies = self.make_policies(writer, plan)?;
-        let scopes = self.make_scopes(plan);
-
-        put_all(&mut self.policies, &policies, |key, policy| writer.put_policy(key, policy))?;
-        put_all(&mut self.scopes, &scopes, |scope, leg| writer.put_scope(*scope, *leg))?;
-        put_all(&mut self.targets, &targets, |key, target| writer.put_target(key, target))?;
-
-        remove_rest(&mut self.targets, &targets, |key| writer.remove_target(key))?;
-        remove_rest(&mut self.scopes, &scopes, |scope| writer.remove_scope(*scope))?;
-        remove_rest(&mut self.policies, &policies, |key| writer.remove_policy(key))?;
+        self.fit(plan)?;
+        let entries = match self.make(writer, plan) {
+            Err(InstallError::Full(_)) => {
+                self.make_room(writer, plan)?;
+                self.make(writer, plan)?
+            }
+            made => made?,
+        };
+        self.remove_rest(writer, &entries)?;
         self.take_back(plan);
         Ok(())
     }
@@ -214,6 +223,74 @@ impl Installed {
         Ok(())
     }
 
+    /// Whether the plan fits into tables that hold nothing else.
+    fn fit(&self, plan: &Plan) -> Result<(), Full> {
+        let forward = plan.targets.values().filter_map(|target| target.forward.as_ref());
+        let rules: HashSet<&[PlannedRule]> = forward
+            .map(|(_, rules)| rules.as_slice())
+            .chain(plan.policies.values().map(Vec::as_slice))
+            .collect();
+        let vteps: HashSet<Ipv4Addr> = plan.targets.values().map(|target| target.vtep).collect();
+        self.mappings.fit(plan.mappings.len())?;
+        self.rule_sets.fit(rules.len())?;
+        self.next_hops.fit(vteps.len())?;
+        Full::check("targets", plan.targets.len(), self.entries)?;
+        Full::check("policies", plan.policies.len(), self.entries)?;
+        Full::check("scopes", plan.scopes.len(), self.entries)
+    }
+
+    /// Puts everything in the plan into force, beside what is.
+    fn make<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<Entries, InstallError<W::Error>> {
+        self.install_settings(writer, plan)?;
+        self.number_mappings(writer, plan)?;
+        let targets = self.make_targets(writer, plan)?;
+        let policies = self.make_policies(writer, plan)?;
+        let scopes = self.scopes_of(plan);
+        Full::check("targets", side_by_side(&self.targets, &targets), self.entries)?;
+        Full::check("policies", side_by_side(&self.policies, &policies), self.entries)?;
+        Full::check("scopes", side_by_side(&self.scopes, &scopes), self.entries)?;
+
+        put_all(&mut self.policies, &policies, |key, policy| writer.put_policy(key, policy))?;
+        put_all(&mut self.scopes, &scopes, |scope, leg| writer.put_scope(*scope, *leg))?;
+        put_all(&mut self.targets, &targets, |key, target| writer.put_target(key, target))?;
+        Ok(Entries { targets, policies, scopes })
+    }
+
+    /// Takes out of force whatever is not in the plan as it is, and takes back what it used.
+    fn make_room<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        plan: &Plan,
+    ) -> Result<(), InstallError<W::Error>> {
+        let targets = plan.targets.iter().filter_map(|(key, planned)| Some((*key, self.target(planned)?)));
+        let policies = plan.policies.iter().filter_map(|((peer, address), rules)| {
+            let key = PolicyKey { peer: self.peers.get(peer)?, address: *address };
+            Some((key, Policy { rule_set: self.rule_sets.get(&self.number_rules(rules))? }))
+        });
+        let entries = Entries {
+            targets: targets.collect(),
+            policies: policies.collect(),
+            scopes: self.scopes_of(plan),
+        };
+        self.remove_rest(writer, &entries)?;
+        self.take_back(plan);
+        Ok(())
+    }
+
+    fn remove_rest<W: TableWriter>(
+        &mut self,
+        writer: &mut W,
+        entries: &Entries,
+    ) -> Result<(), InstallError<W::Error>> {
+        remove_unlike(&mut self.targets, &entries.targets, |key| writer.remove_target(key))?;
+        remove_unlike(&mut self.scopes, &entries.scopes, |scope| writer.remove_scope(*scope))?;
+        remove_unlike(&mut self.policies, &entries.policies, |key| writer.remove_policy(key))
+    }
+
     fn install_settings<W: TableWriter>(
         &mut self,
         writer: &mut W,
@@ -256,16 +333,18 @@ impl Installed {
     ) -> Result<BTreeMap<TargetKey, Target>, InstallError<W::Error>> {
         let mut targets = BTreeMap::new();
         for (key, planned) in &plan.targets {
-            targets.insert(*key, self.make_target(writer, planned)?);
+            self.make_target_parts(writer, planned)?;
+            targets.extend(self.target(planned).map(|target| (*key, target)));
         }
         Ok(targets)
     }
 
-    fn make_target<W: TableWriter>(
+    /// Numbers and fills what the target will name.
+    fn make_target_parts<W: TableWriter>(
         &mut self,
         writer: &mut W,
         planned: &PlannedTarget,
-    ) -> Result<Target, InstallError<W::Error>> {
+    ) -> Result<(), InstallError<W::Error>> {
         let (next_hop, is_new) = self.next_hops.give(&planned.vtep)?;
         if is_new {
             let unresolved = NextHopPair::default();
@@ -275,16 +354,27 @@ impl Installed {
             }
             self.hops.insert(planned.vtep, unresolved);
         }
+        if let Some((_, rules)) = &planned.forward {
+            self.make_rule_set(writer, rules)?;
+        }
+        if let Some((_, peer)) = &planned.answers {
+            self.peers.give(peer)?;
+        }
+        Ok(())
+    }
+
+    /// The target in numbers, if everything it names has one.
+    fn target(&self, planned: &PlannedTarget) -> Option<Target> {
         let (forward_underlay, rule_set) = match &planned.forward {
-            Some((underlay, rules)) => (underlay.get(), self.make_rule_set(writer, rules)?),
+            Some((underlay, rules)) => (underlay.get(), self.rule_sets.get(&self.number_rules(rules))?),
             None => (0, 0),
         };
         let (return_underlay, peer) = match &planned.answers {
-            Some((underlay, peer)) => (underlay.get(), self.peers.give(peer)?.0),
+            Some((underlay, peer)) => (underlay.get(), self.peers.get(peer)?),
             None => (0, 0),
         };
-        Ok(Target {
-            next_hop,
+        Some(Target {
+            next_hop: self.next_hops.get(&planned.vtep)?,
             rule_set,
             peer,
             vni: planned.vni.get(),
@@ -307,7 +397,7 @@ impl Installed {
         Ok(policies)
     }
 
-    fn make_scopes(&self, plan: &Plan) -> BTreeMap<Scope, Leg> {
+    fn scopes_of(&self, plan: &Plan) -> BTreeMap<Scope, Leg> {
         let leg = |mapping: &Option<Uuid>| {
             mapping
                 .and_then(|mapping| self.mappings.get(&mapping))
@@ -388,12 +478,22 @@ fn put_all<K: Ord + Clone, V: PartialEq + Clone, E: std::error::Error>(
     Ok(())
 }
 
-fn remove_rest<K: Ord + Clone, V, E: std::error::Error>(
+/// Entries while both are there.
+fn side_by_side<K: Ord, V>(present: &BTreeMap<K, V>, wanted: &BTreeMap<K, V>) -> usize {
+    present.len() + wanted.keys().filter(|key| !present.contains_key(key)).count()
+}
+
+/// Removes what is not wanted, or not as it is.
+fn remove_unlike<K: Ord + Clone, V: PartialEq, E: std::error::Error>(
     present: &mut BTreeMap<K, V>,
     wanted: &BTreeMap<K, V>,
     mut remove: impl FnMut(&K) -> Result<(), E>,
 ) -> Result<(), InstallError<E>> {
-    let rest: Vec<K> = present.keys().filter(|key| !wanted.contains_key(key)).cloned().collect();
+    let rest: Vec<K> = present
+        .iter()
+        .filter(|(key, value)| wanted.get(key) != Some(value))
+        .map(|(key, _)| key.clone())
+        .collect();
     for key in rest {
         remove(&key).map_err(InstallError::Write)?;
         present.remove(&key);

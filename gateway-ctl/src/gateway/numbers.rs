@@ -12,6 +12,16 @@ pub struct Full {
     capacity: u32,
 }
 
+impl Full {
+    /// Fails if `count` entries are more than `capacity`; `what` is plural, for messages.
+    ///
+    /// # Errors
+    /// [`Full`] itself.
+    pub const fn check(what: &'static str, count: usize, capacity: u32) -> Result<(), Self> {
+        if count > capacity as usize { Err(Self { what, capacity }) } else { Ok(()) }
+    }
+}
+
 /// Numbers from 1 up, one a key. 0 is never given out.
 ///
 /// A number that was taken back rests before it is given out again, so that no packet in flight can
@@ -39,6 +49,14 @@ impl<K: Eq + Hash + Clone> Numbers<K> {
             fresh: 1,
             returned: VecDeque::new(),
         }
+    }
+
+    /// Whether as many keys can have a number at once.
+    ///
+    /// # Errors
+    /// [`Full`] if they can't.
+    pub const fn fit(&self, count: usize) -> Result<(), Full> {
+        Full::check(self.what, count, self.capacity)
     }
 
     /// The key's number, if it has one.

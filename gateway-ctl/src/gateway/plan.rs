@@ -62,7 +62,7 @@ pub enum Peer {
 }
 
 /// One access rule.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct PlannedRule {
     /// The mapping that grants or refuses.
     pub mapping: Uuid,
