@@ -47,12 +47,9 @@ fn key() -> TargetKey {
 /// Tables under which the frame is forwarded.
 fn tables() -> HostTables {
     let mut tables = HostTables::default();
-    let interface = Interface {
-        ifindex: IFINDEX,
-        underlay: 1,
-        ports: [4789, 0, 0, 0],
-        addresses: [[192, 0, 2, 254], [0; 4], [0; 4], [0; 4]],
-    };
+    let mut interface = Interface { ifindex: IFINDEX, underlay: 1, ..Interface::default() };
+    interface.ports[0] = 4789;
+    interface.addresses[0] = [192, 0, 2, 254];
     let target = Target {
         next_hop: 1,
         rule_set: 1,

@@ -143,12 +143,13 @@ pub(crate) fn capacity() -> Capacity {
     Capacity::for_mappings(64)
 }
 
-/// The gateway's interfaces.
+/// The gateway's interfaces; each takes packets for all addresses of its underlay, its own first.
 pub(crate) fn interfaces(plan: &Plan) -> [Interface; 3] {
     let ports: Vec<u16> = plan.ports.iter().copied().collect();
+    let shared = Underlay::SHARED.get();
     [
-        interface_record(WEST, Underlay::SHARED.get(), &ports, &[WEST_ADDRESS, WEST_SECOND_ADDRESS]),
-        interface_record(EAST, Underlay::SHARED.get(), &ports, &[EAST_ADDRESS]),
+        interface_record(WEST, shared, &ports, &[WEST_ADDRESS, WEST_SECOND_ADDRESS, EAST_ADDRESS]),
+        interface_record(EAST, shared, &ports, &[EAST_ADDRESS, WEST_ADDRESS, WEST_SECOND_ADDRESS]),
         interface_record(FAR, 2, &ports, &[FAR_ADDRESS]),
     ]
 }

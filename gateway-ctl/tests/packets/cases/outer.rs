@@ -7,7 +7,7 @@ use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::Forward;
 
 use super::{Case, request};
-use crate::federation::{BLUE_PORT, EAST_ADDRESS, RED_TO_BLUE, WEST, WEST_SECOND_ADDRESS};
+use crate::federation::{BLUE_PORT, EAST_ADDRESS, FAR_ADDRESS, RED_TO_BLUE, WEST, WEST_SECOND_ADDRESS};
 use crate::frames::{Outer, Segment, tcp_of};
 use crate::oracle::TO_BLUE;
 
@@ -16,6 +16,7 @@ const UP_TO_UDP: usize = 14 + 20 + 8;
 
 pub(super) fn add(cases: &mut Vec<Case>) {
     headers(cases);
+    fragments_and_options(cases);
     lengths(cases);
     cuts(cases);
 }
@@ -58,7 +59,7 @@ fn headers(cases: &mut Vec<Case>) {
 
     for (name, destination) in [
         ("a tunnel packet to somebody else is the host's", Ipv4Addr::new(192, 0, 2, 77)),
-        ("the gateway's address on another interface is none on this one", EAST_ADDRESS),
+        ("the gateway's address on another underlay is none on this one", FAR_ADDRESS),
         ("0.0.0.0 is nobody's address, though unused places hold it", Ipv4Addr::UNSPECIFIED),
         ("broadcast is not for the gateway", Ipv4Addr::BROADCAST),
     ] {
@@ -68,12 +69,20 @@ fn headers(cases: &mut Vec<Case>) {
             Reason::NotForGateway,
         ));
     }
-    cases.push(Case::forwarded(
-        "every address of the interface is the gateway's, and answers come from the one the route says",
-        &edited(&|packet| packet.destination = WEST_SECOND_ADDRESS),
-        (RED_TO_BLUE, Forward),
-        TO_BLUE,
-    ));
+    for (name, destination) in [
+        (
+            "every address of the interface is the gateway's, and it sends from the one the route says",
+            WEST_SECOND_ADDRESS,
+        ),
+        ("every address of the underlay is the gateway's on each of its interfaces", EAST_ADDRESS),
+    ] {
+        cases.push(Case::forwarded(
+            name,
+            &edited(&|packet| packet.destination = destination),
+            (RED_TO_BLUE, Forward),
+            TO_BLUE,
+        ));
+    }
 
     for (name, protocol) in [
         ("TCP to the gateway is the host's", IpNumber::TCP),
@@ -92,7 +101,15 @@ fn headers(cases: &mut Vec<Case>) {
         (RED_TO_BLUE, Forward),
         TO_BLUE,
     ));
+}
 
+fn fragments_and_options(cases: &mut Vec<Case>) {
+    let good = Outer::from_red(request());
+    let edited = |edit: &dyn Fn(&mut Outer)| {
+        let mut packet = good.clone();
+        edit(&mut packet);
+        packet
+    };
     cases.push(Case::stays(
         "a first outer fragment is the host's to reassemble",
         &edited(&|packet| packet.more_fragments = true),
