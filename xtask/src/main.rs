@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod build;
 mod demo;
+mod fuzz;
 mod host;
 mod linker;
 mod lint;
@@ -33,6 +34,7 @@ enum Command {
     Test(test::Arguments),
     Demo(demo::Arguments),
     Bench(bench::Arguments),
+    Fuzz(fuzz::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Command::Test(arguments) => test::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Fuzz(arguments) => fuzz::run(&arguments),
     };
     match done {
         Ok(code) => code,
