@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use fastrand::Rng;
 use isthmus_common::reason::Reason;
-use isthmus_fuzz::check::{Check, residue};
+use isthmus_fuzz::check::{Check, HEAD, residue};
 use isthmus_fuzz::mutate::mutate;
 use isthmus_fuzz::seeds::seed;
 
@@ -47,6 +47,21 @@ fn a_seed_cut_off_anywhere_agrees_too() {
         for end in 0..=input.len() {
             run(&check, &input[..end]);
         }
+    }
+}
+
+/// One of them becomes zero in the translation, which would say that there is none.
+#[test]
+fn every_udp_checksum_agrees() {
+    let check = Check::new();
+    let mut rng = Rng::with_seed(2);
+    let mut input = seed(&mut rng);
+    while run(&check, &input) != Reason::Forwarded {
+        input = seed(&mut rng);
+    }
+    for checksum in 0..=u16::MAX {
+        input[HEAD + 40..HEAD + 42].copy_from_slice(&checksum.to_be_bytes());
+        assert_eq!(run(&check, &input), Reason::Forwarded);
     }
 }
 
