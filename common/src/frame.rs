@@ -24,4 +24,14 @@ pub trait Frame {
 
     /// Overwrites the header at `offset`; `None`, and nothing written, if it does not fit.
     fn write<T: Header>(&mut self, offset: usize, header: &T) -> Option<()>;
+
+    /// The same value, of one byte, but so that the kernel's verifier can't know it.
+    ///
+    /// The verifier walks every way through a program, and takes two ways that meet for one only if it knows
+    /// the same of both. A constant that each of them has left in a variable keeps them apart up to the end,
+    /// and every branch from there on is walked once for each. So constants are hidden where many ways meet.
+    #[must_use]
+    fn obscure<T: Copy>(&self, value: T) -> T {
+        value
+    }
 }

@@ -1,29 +1,40 @@
 //! The frame behind an XDP context.
 
-use core::mem::MaybeUninit;
+use core::{
+    arch::asm,
+    mem::{MaybeUninit, transmute_copy},
+};
 
 use aya_ebpf::{helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
 use isthmus_common::frame::{Frame, Header};
 
 /// A frame in the driver's buffer; only its linear part can be read and written.
-pub(crate) struct XdpFrame<'a>(pub(crate) &'a XdpContext);
+pub(crate) struct XdpFrame<'a> {
+    ctx: &'a XdpContext,
+    len: u64,
+}
 
-impl XdpFrame<'_> {
+impl<'a> XdpFrame<'a> {
+    #[inline(always)]
+    pub(crate) fn new(ctx: &'a XdpContext) -> Self {
+        // SAFETY: the context is the one the kernel gave this program.
+        let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
+        Self { ctx, len }
+    }
+
     #[inline(always)]
     fn at<T>(&self, offset: usize) -> Option<*mut T> {
-        let start = self.0.data() + offset;
-        (start + size_of::<T>() <= self.0.data_end()).then_some(start as *mut T)
+        let start = self.ctx.data() + offset;
+        (start + size_of::<T>() <= self.ctx.data_end()).then_some(start as *mut T)
     }
 }
 
 impl Frame for XdpFrame<'_> {
     #[inline(always)]
     fn len(&self) -> usize {
-        // SAFETY: the context is the one the kernel gave this program.
-        let length = unsafe { bpf_xdp_get_buff_len(self.0.ctx) };
         #[expect(clippy::cast_possible_truncation, reason = "BPF has 64-bit words only")]
-        let length = length as usize;
-        length
+        let len = self.len as usize;
+        len
     }
 
     #[inline(always)]
@@ -43,6 +54,22 @@ impl Frame for XdpFrame<'_> {
         // SAFETY: `at` has checked the bounds; nobody else holds a reference into the frame.
         unsafe { copy(header, to) }
         Some(())
+    }
+
+    #[inline(always)]
+    fn obscure<T: Copy>(&self, value: T) -> T {
+        const { assert!(size_of::<T>() == 1) }
+        // SAFETY: it is one byte, and a byte may have any value.
+        let mut byte = u64::from(unsafe { transmute_copy::<T, u8>(&value) });
+        // SAFETY: the exclusive or with the same number twice leaves the byte as it was, which the verifier,
+        // for which the number is any, doesn't see; nothing but the two registers is touched.
+        unsafe {
+            asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) byte, in(reg) self.len, options(pure, nomem, nostack));
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "it was widened from 8 bits")]
+        let byte = byte as u8;
+        // SAFETY: the byte is the one that was taken from a `T`.
+        unsafe { transmute_copy(&byte) }
     }
 }
 

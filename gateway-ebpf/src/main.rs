@@ -5,6 +5,7 @@
 //! `BPF_PROG_TEST_RUN`: it reads the same tables, and writes nothing but its result.
 #![no_std]
 #![no_main]
+#![feature(asm_experimental_arch)]
 #![expect(
     clippy::inline_always,
     reason = "the verifier loses what it knows of packet pointers across calls, and a call costs more than most steps"
@@ -26,14 +27,14 @@ use crate::tables::{LiveTables, TraceTables};
 pub(crate) fn isthmus(ctx: XdpContext) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "it was widened from 32 bits")]
     let ingress = ctx.ingress_ifindex() as u32;
-    action(pipeline::process(&mut XdpFrame(&ctx), &LiveTables, ingress))
+    action(pipeline::process(&mut XdpFrame::new(&ctx), &LiveTables, ingress))
 }
 
 /// The gateway, asked what it would do.
 #[xdp(frags)]
 pub(crate) fn isthmus_trace(ctx: XdpContext) -> u32 {
     let ingress = maps::TRACE_INGRESS.get(0).copied().unwrap_or(0);
-    action(pipeline::process(&mut XdpFrame(&ctx), &TraceTables, ingress))
+    action(pipeline::process(&mut XdpFrame::new(&ctx), &TraceTables, ingress))
 }
 
 #[inline(always)]

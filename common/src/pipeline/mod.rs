@@ -25,9 +25,18 @@ use crate::tables::Tables;
 pub fn process<F: Frame, T: Tables>(frame: &mut F, tables: &T, ingress: u32) -> Verdict {
     let mut packet = Packet::new(ingress, frame.len());
     tables.received(packet.length());
-    let (Ok(reason) | Err(reason)) = decide(frame, tables, &mut packet);
-    tables.account(reason, &packet);
-    reason.verdict()
+    match decide(frame, tables, &mut packet) {
+        Ok(reason) => {
+            tables.account(reason, &packet);
+            reason.verdict()
+        }
+        Err(reason) => {
+            // The ways of all reasons not to forward meet here.
+            let reason = frame.obscure(reason);
+            tables.account(reason, &packet);
+            reason.verdict()
+        }
+    }
 }
 
 #[inline(always)]
@@ -36,6 +45,9 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     outer::parse(frame, interface, packet)?;
     let identifier = select::identify(tables, interface, packet)?;
     inner::parse(frame, packet).map_err(|fault| select::without_inner(tables, identifier, fault, packet))?;
+    // A way for every protocol and intent meets here, in front of the rules' many branches.
+    packet.protocol = frame.obscure(packet.protocol);
+    packet.intent = frame.obscure(packet.intent);
     let target = select::target(tables, identifier, packet)?;
     access::check(tables, interface, target, packet)?;
     let hop = select::next_hop(tables, target, packet)?;
