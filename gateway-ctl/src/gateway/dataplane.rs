@@ -138,6 +138,20 @@ pub struct Traced {
     pub frame: Vec<u8>,
 }
 
+/// What the kernel says of a program that it has loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoadedProgram {
+    /// Its name in the object.
+    pub name: String,
+    /// Instructions that the verifier went through, over all ways through the program; the kernel's limit is
+    /// a million. `None` before Linux 5.16.
+    pub verified_instructions: Option<u32>,
+    /// Length of the bytecode after verification, if the kernel shows it.
+    pub translated_bytes: Option<u32>,
+    /// Length of the machine code; 0 if the program is interpreted.
+    pub machine_code_bytes: u32,
+}
+
 type Table<K, V> = HashMap<MapData, Raw<K>, Raw<V>>;
 
 /// Programs, maps and attachments. Dropping it detaches and removes everything.
@@ -348,6 +362,23 @@ impl DataPlane {
         out.truncate(result.data_size_out as usize);
         let event = self.trace_result.get(&0, 0).map_err(map_error("read", "TRACE_RESULT"))?.0;
         Ok(Traced { action: result.return_value, event, frame: out })
+    }
+
+    /// Every program of the object, as the kernel has it.
+    ///
+    /// # Errors
+    /// If one was not loaded, or the kernel doesn't tell.
+    pub fn programs(&self) -> Result<Vec<LoadedProgram>, ProgramError> {
+        let loaded = |(name, program): (&str, &aya::programs::Program)| {
+            let info = program.info()?;
+            Ok(LoadedProgram {
+                name: name.to_owned(),
+                verified_instructions: info.verified_instruction_count(),
+                translated_bytes: info.size_translated(),
+                machine_code_bytes: info.size_jitted(),
+            })
+        };
+        self.ebpf.programs().map(loaded).collect()
     }
 
     /// Nanoseconds the live program takes for a frame that comes in by loopback, averaged by the kernel

@@ -198,21 +198,3 @@ fn every_case_has_a_name_of_its_own() {
     let names: BTreeSet<&str> = cases.iter().map(|case| case.name.as_str()).collect();
     assert_eq!(names.len(), cases.len());
 }
-
-#[test]
-fn both_programs_pass_the_verifier() {
-    if !is_root("both_programs_pass_the_verifier") {
-        return;
-    }
-    let _loaded = isthmus::gateway::dataplane::DataPlane::load(&federation::capacity()).unwrap();
-    for name in ["isthmus", "isthmus_trace"] {
-        let program = aya::programs::loaded_programs()
-            .filter_map(Result::ok)
-            .filter(|program| program.name_as_str() == Some(name))
-            .last()
-            .unwrap_or_else(|| panic!("the kernel lists no program {name}"));
-        if let Some(count) = program.verified_instruction_count() {
-            let _ = writeln!(std::io::stderr(), "{name}: verified instructions: {count}");
-        }
-    }
-}
