@@ -9,6 +9,7 @@ mod build;
 mod demo;
 mod fuzz;
 mod host;
+mod kernels;
 mod linker;
 mod lint;
 mod packages;
@@ -35,6 +36,7 @@ enum Command {
     Demo(demo::Arguments),
     Bench(bench::Arguments),
     Fuzz(fuzz::Arguments),
+    Kernels(kernels::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Fuzz(arguments) => fuzz::run(&arguments),
+        Command::Kernels(arguments) => kernels::run(&arguments),
     };
     match done {
         Ok(code) => code,

@@ -59,7 +59,7 @@ pub(crate) fn find(program: &str) -> Option<PathBuf> {
 }
 
 /// A command as one would type it.
-fn line(command: &Command) -> String {
+pub(crate) fn line(command: &Command) -> String {
     let words = std::iter::once(command.get_program()).chain(command.get_args());
     words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
