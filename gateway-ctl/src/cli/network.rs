@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use ipnet::IpNet;
 
 use super::{
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api,
-    model::{DEFAULT_PROVIDER, Encapsulation, Kind, Mac, Network, Object, Spec, address},
+    model::{DEFAULT_PROVIDER, EncapsulationKind, Kind, Mac, Network, Object, Spec, address},
 };
 
 #[derive(Debug, Subcommand)]
@@ -53,20 +53,21 @@ pub(super) enum Command {
 #[command(after_help = "Examples:
   isthmus network create red --vni 42 --prefix 10.0.0.0/24 --endpoint 10.0.0.10=192.0.2.10
   isthmus network create blue --vni 77 --provider on-prem --prefix 10.0.0.0/24 --prefix fd00::/64 \\
-      --gateway-address 10.0.0.1 --endpoint 10.0.0.20=192.0.2.20,02:00:00:00:00:20")]
+      --gateway-address 10.0.0.1 --endpoint 10.0.0.20=192.0.2.20,02:00:00:00:00:20
+  isthmus network create green --encapsulation geneve --vni 42 --prefix 10.0.0.0/24")]
 pub(super) struct Create {
     /// Unique: lower-case letters, digits, '-' and '.'
     name: String,
     /// Who owns the underlay it runs on
     #[arg(long, default_value = DEFAULT_PROVIDER)]
     provider: String,
-    /// How its frames travel
-    #[arg(long, value_enum, default_value_t)]
-    encapsulation: Encapsulations,
+    /// How its frames travel: vxlan or geneve
+    #[arg(long, default_value_t = EncapsulationKind::Vxlan)]
+    encapsulation: EncapsulationKind,
     /// Its number on the wire, 1 to 16777215, outside the broker's label range
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=0x00ff_ffff))]
     vni: u32,
-    /// Destination port of its encapsulation [default: 4789]
+    /// Destination port of its encapsulation [default: 4789 for vxlan, 6081 for geneve]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     udp_port: Option<u16>,
     /// A prefix that belongs to it; may be repeated
@@ -78,12 +79,6 @@ pub(super) struct Create {
     /// Where an inner address lives; may be repeated
     #[arg(long = "endpoint", value_name = "ADDRESS=VTEP[,MAC]", value_parser = endpoint)]
     endpoints: Vec<api::Endpoint>,
-}
-
-#[derive(Clone, Copy, Debug, Default, ValueEnum)]
-enum Encapsulations {
-    #[default]
-    Vxlan,
 }
 
 fn endpoint(text: &str) -> Result<api::Endpoint, String> {
@@ -102,12 +97,12 @@ fn endpoint(text: &str) -> Result<api::Endpoint, String> {
 
 impl Create {
     fn into_network(self) -> api::Network {
-        let Encapsulations::Vxlan = self.encapsulation;
-        let vxlan = api::Vxlan { vni: self.vni, udp_port: self.udp_port.unwrap_or_default().into() };
         api::Network {
             name: self.name,
             provider: self.provider,
-            encapsulation: Some(api::Encapsulation { kind: Some(api::encapsulation::Kind::Vxlan(vxlan)) }),
+            encapsulation: Some(
+                self.encapsulation.unchecked(self.vni, self.udp_port.unwrap_or_default().into()),
+            ),
             prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: self.gateway_address.map_or_else(String::new, |address| address.to_string()),
             endpoints: self.endpoints,
@@ -123,12 +118,11 @@ const COLUMNS: Columns = Columns {
 
 fn row(object: &Object) -> Vec<String> {
     let Spec::Network(network) = &object.spec else { return Vec::new() };
-    let Encapsulation::Vxlan { vni, .. } = network.encapsulation;
     vec![
         network.name.clone(),
         network.provider.clone(),
-        "vxlan".to_owned(),
-        vni.to_string(),
+        network.encapsulation.name().to_owned(),
+        network.encapsulation.vni().to_string(),
         join(&network.prefixes),
         join(network.gateway_address),
         network.endpoints.len().to_string(),

@@ -15,9 +15,7 @@ use uuid::Uuid;
 
 use super::plan::{Peer, Plan, PlannedRule, PlannedTarget, Refused};
 use super::replica::{Declared, Replica};
-use crate::model::{
-    AccessLevel, Encapsulation, Endpoint, Mapping, Mode, Network, ObjectRef, Protocol, Resource,
-};
+use crate::model::{AccessLevel, Endpoint, Mapping, Mode, Network, ObjectRef, Protocol, Resource};
 
 /// What the gateway's own place in the world adds to the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,7 +88,7 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
     let mut holders: BTreeMap<Scope, &Network> = BTreeMap::new();
     for declared in oldest_first(replica.networks.values()) {
         let network = &declared.spec;
-        let Encapsulation::Vxlan { vni, udp_port } = network.encapsulation;
+        let (vni, udp_port) = (network.encapsulation.vni(), network.encapsulation.udp_port());
         let place = Place { network, underlay: site.underlay(&network.provider), vni, port: udp_port };
         let obstacle = if let Some(other) = holders.get(&place.scope()) {
             Some(format!(

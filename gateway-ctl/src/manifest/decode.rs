@@ -6,7 +6,7 @@ use super::yaml::{Mark, Node, Value};
 use crate::{
     api,
     model::{
-        AccessLevel, Mode, PortRange, Protocol, Spec,
+        AccessLevel, EncapsulationKind, Mode, PortRange, Protocol, Spec,
         violation::{did_you_mean, quoted},
     },
 };
@@ -106,7 +106,8 @@ pub(super) fn decode(document: &Node) -> Decoded {
 /// A manifest's name for a field that the contracts name `network.encapsulation.vxlan.vni`.
 pub(super) fn field_of(contract: &str) -> String {
     let field = contract.split_once('.').map_or("", |(_object, field)| field);
-    field.strip_prefix("encapsulation.vxlan.").unwrap_or(field).to_owned()
+    let own = field.strip_prefix("encapsulation.").and_then(|field| field.split_once('.'));
+    own.map_or(field, |(_kind, field)| field).to_owned()
 }
 
 /// Whether one is the other or a part of it.
@@ -166,36 +167,30 @@ impl Decoded {
         let name = self.required(&fields, "name", document.mark);
         self.subject = format!("network/{name}");
         self.version(&fields);
-        let encapsulation = self.required(&fields, "encapsulation", document.mark);
-        if !encapsulation.is_empty() && encapsulation != "vxlan" {
-            let hint = did_you_mean(&encapsulation, ["vxlan"]);
-            let mark = self.locate("encapsulation", document.mark);
-            self.problem(
-                mark,
-                "encapsulation",
-                format!("{} is not an encapsulation; use vxlan{hint}", quoted(&encapsulation)),
-            );
+        if !fields.contains_key("encapsulation") {
+            self.problem(document.mark, "encapsulation", "is missing; use vxlan or geneve");
         }
+        let kind = self.parsed::<EncapsulationKind>(&fields, "encapsulation");
         if !fields.contains_key("vni") {
             self.problem(document.mark, "vni", "is missing; give the network's VNI, 1 to 16777215");
         }
         let vni = fields.get("vni").and_then(|node| self.number(node, "vni"));
         let udp_port = fields.get("udp_port").and_then(|node| {
             let port = self.number(node, "udp_port")?;
-            if port == 0 {
-                self.problem(
-                    node.mark,
-                    "udp_port",
-                    "0 is not a UDP port; use 1 to 65535, or leave it out for 4789",
-                );
+            if let (0, Some(kind)) = (port, kind) {
+                self.problem(node.mark, "udp_port", kind.no_port(port));
             }
             Some(port)
         });
-        let vxlan = api::Vxlan { vni: vni.unwrap_or_default(), udp_port: udp_port.unwrap_or_default() };
+        // An unknown encapsulation is noted already. Its VNI can be judged all the same; its port
+        // cannot, as what is said about one names the default.
+        let encapsulation = kind
+            .unwrap_or(EncapsulationKind::Vxlan)
+            .unchecked(vni.unwrap_or_default(), kind.and(udp_port).unwrap_or_default());
         Some(api::Network {
             name,
             provider: self.optional(&fields, "provider"),
-            encapsulation: Some(api::Encapsulation { kind: Some(api::encapsulation::Kind::Vxlan(vxlan)) }),
+            encapsulation: Some(encapsulation),
             prefixes: self.texts(&fields, "prefixes", document.mark, "[10.0.0.0/24]"),
             gateway_address: self.optional(&fields, "gateway_address"),
             endpoints: self.endpoints(&fields),

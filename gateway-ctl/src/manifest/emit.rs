@@ -6,7 +6,7 @@ use isthmus_common::id::Label;
 use serde::{Serialize, Serializer};
 use serde_saphyr::DoubleQuoted;
 
-use crate::model::{Encapsulation, Mapping, Network, Object, PortRange, Resource, Spec};
+use crate::model::{Mapping, Network, Object, PortRange, Resource, Spec};
 
 /// An object as a manifest spells it.
 #[derive(Debug, Serialize)]
@@ -114,13 +114,12 @@ impl From<&Object> for Stored {
 
 impl From<&Network> for NetworkDeclaration {
     fn from(network: &Network) -> Self {
-        let Encapsulation::Vxlan { vni, udp_port } = network.encapsulation;
         Self {
             name: network.name.clone(),
             provider: network.provider.clone(),
-            encapsulation: "vxlan",
-            vni: vni.get(),
-            udp_port,
+            encapsulation: network.encapsulation.name(),
+            vni: network.encapsulation.vni().get(),
+            udp_port: network.encapsulation.udp_port(),
             prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: network.gateway_address,
             endpoints: network

@@ -1,6 +1,9 @@
 //! Each trap of YAML and each kind of mistake, with the text it gets.
 
+use isthmus_common::id::Vni;
+
 use super::*;
+use crate::model::Encapsulation;
 
 fn errors(text: &str) -> String {
     match parse([("m.yaml", text)]) {
@@ -69,9 +72,10 @@ fn mistakes_get_the_text_that_says_what_would_be_right() {
             "m.yaml:4:6: document 1, network/red: vni: \"99999999999\" is too big",
         ),
         (
-            "kind: Network\nname: ~\nencapsulation: geneve\nvni: 1\nprefixes: 10.0.0.0/8\n",
+            "kind: Network\nname: ~\nencapsulation: genev\nvni: 0\nprefixes: 10.0.0.0/8\n",
             "m.yaml:2:7: document 1, network/: name: has no value; give one or remove the field
-m.yaml:3:16: document 1, network/: encapsulation: \"geneve\" is not an encapsulation; use vxlan
+m.yaml:3:16: document 1, network/: encapsulation: \"genev\" is not an encapsulation; use one of vxlan, geneve; did you mean geneve?
+m.yaml:4:6: document 1, network/: vni: 0 is not a VNI; use 1 to 16777215
 m.yaml:5:11: document 1, network/: prefixes: must be a list, e.g. [10.0.0.0/24]",
         ),
         ("kind: Network\nname: *x\n", "m.yaml:2:7: document 1: this is not YAML: while parsing node, found unknown anchor"),
@@ -85,6 +89,23 @@ m.yaml:5:11: document 1, network/: prefixes: must be a list, e.g. [10.0.0.0/24]"
             "kind: Resource\nresource_id: web\nnetwork: blue\naddresses: [10.0.0.20]\nprotocol: tcp\nports: [22:30, 80, 70-90]\n",
             "m.yaml:6:9: document 1, resource/web: ports[0]: \"22:30\" is neither a port nor a range of ports, e.g. 8080 or 9000-9010
 m.yaml:6:20: document 1, resource/web: ports[2]: 70-90 overlaps 80; list a port once",
+        ),
+        (
+            "kind: Network\nname: red\nvni: 1\nprefixes: [10.0.0.0/8]\n",
+            "m.yaml:1:1: document 1, network/red: encapsulation: is missing; use vxlan or geneve",
+        ),
+        (
+            "kind: Network\nname: red\nencapsulation: geneve\nvni: 16777216\nudp_port: 70000\nprefixes: [10.0.0.0/8]\n",
+            "m.yaml:4:6: document 1, network/red: vni: 16777216 is not a VNI; use 1 to 16777215
+m.yaml:5:11: document 1, network/red: udp_port: 70000 is not a UDP port; use 1 to 65535, or leave it out for 6081",
+        ),
+        (
+            "kind: Network\nname: red\nencapsulation: vxlan\nvni: 1\nudp_port: 0\nprefixes: [10.0.0.0/8]\n",
+            "m.yaml:5:11: document 1, network/red: udp_port: 0 is not a UDP port; use 1 to 65535, or leave it out for 4789",
+        ),
+        (
+            "kind: Network\nname: red\nencapsulation: geneve\nvni: 1\nudp_port: 0\nprefixes: [10.0.0.0/8]\n",
+            "m.yaml:5:11: document 1, network/red: udp_port: 0 is not a UDP port; use 1 to 65535, or leave it out for 6081",
         ),
         (
             "kind: Network\nname: red\nencapsulation: vxlan\nvni: 1\nprefixes: [10.0.0.0/8]\nendpoints: [{address: 10.0.0.1, vtep: 192.0.2.1, port: 1}]\n",
@@ -135,15 +156,34 @@ fn scalars_keep_what_was_written() {
 }
 
 #[test]
+fn a_network_that_names_no_port_gets_the_one_of_its_encapsulation() {
+    let vni = Vni::new(42).unwrap();
+    for (name, expected) in [
+        ("vxlan", Encapsulation::Vxlan { vni, udp_port: 4789 }),
+        ("geneve", Encapsulation::Geneve { vni, udp_port: 6081 }),
+    ] {
+        let manifest = parse([("m.yaml", RED.replace("vxlan", name).as_str())]).unwrap();
+        let [Document { spec: Spec::Network(network), .. }] = manifest.documents() else {
+            panic!("{manifest:?}")
+        };
+        assert_eq!((network.encapsulation, network.encapsulation.name()), (expected, name));
+    }
+}
+
+#[test]
 fn a_brokers_refusal_is_led_back_to_the_line() {
     let manifest = parse([("m.yaml", RED)]).unwrap();
     let mut violations = Violations::default();
     violations.add("changes[0].network.encapsulation.vxlan.vni", "network blue has VNI 42 already");
+    violations.add("changes[0].network.encapsulation.geneve.vni", "the same for the other kind");
+    violations.add("changes[0].network.encapsulation", "odd");
     violations.add("changes[0].network.prefixes[3]", "odd");
     violations.add("elsewhere", "odder");
     assert_eq!(
         manifest.explain(&violations).to_string(),
         "m.yaml:4:6: document 1, network/red: vni: network blue has VNI 42 already
+m.yaml:4:6: document 1, network/red: vni: the same for the other kind
+m.yaml:3:16: document 1, network/red: encapsulation: odd
 m.yaml:5:11: document 1, network/red: prefixes[3]: odd
 manifest: elsewhere: odder"
     );

@@ -4,6 +4,7 @@
 //! concerns several objects (does the network exist?) is the broker's to decide.
 
 pub mod address;
+mod encapsulation;
 mod mac;
 mod mapping;
 pub mod name;
@@ -12,9 +13,10 @@ mod object;
 mod resource;
 pub(crate) mod violation;
 
+pub use encapsulation::{DEFAULT_GENEVE_PORT, DEFAULT_VXLAN_PORT, Encapsulation, EncapsulationKind};
 pub use mac::{Mac, MacError};
 pub use mapping::{AccessLevel, Mapping, Mode, parse_identifier};
-pub use network::{DEFAULT_PROVIDER, DEFAULT_VXLAN_PORT, Encapsulation, Endpoint, Network};
+pub use network::{DEFAULT_PROVIDER, Endpoint, Network};
 pub use object::{Kind, Metadata, Object, ObjectRef, Spec};
 pub use resource::{PortRange, Protocol, Resource};
 pub use violation::{FieldViolation, Violations};

@@ -3,16 +3,12 @@
 use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
-use isthmus_common::id::Vni;
 
-use super::{Mac, Violations, address, name};
+use super::{Encapsulation, Mac, Violations, address, name};
 use crate::api;
 
 /// Who owns a network's underlay if the declaration names nobody.
 pub const DEFAULT_PROVIDER: &str = "default";
-
-/// VXLAN's destination port as IANA assigned it (RFC 7348 §8).
-pub const DEFAULT_VXLAN_PORT: u16 = 4789;
 
 /// One virtual network, built by its provider, with its own addressing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,18 +25,6 @@ pub struct Network {
     pub gateway_address: Option<IpAddr>,
     /// Where its inner addresses live.
     pub endpoints: Vec<Endpoint>,
-}
-
-/// How a network's frames travel over the underlay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Encapsulation {
-    /// RFC 7348.
-    Vxlan {
-        /// Selects the network within its provider.
-        vni: Vni,
-        /// Destination port.
-        udp_port: u16,
-    },
 }
 
 /// Where one inner address lives.
@@ -76,7 +60,7 @@ impl TryFrom<api::Network> for Network {
         wrong.check("name", name::check(&wire.name));
         let provider = if wire.provider.is_empty() { DEFAULT_PROVIDER.to_owned() } else { wire.provider };
         wrong.check("provider", name::check(&provider));
-        let encapsulation = encapsulation(wire.encapsulation, &mut wrong);
+        let encapsulation = Encapsulation::read(wire.encapsulation, &mut wrong);
         let prefixes = prefixes(&wire.prefixes, &mut wrong);
         let endpoints = endpoints(&wire.endpoints, &prefixes, &mut wrong);
         let gateway_address = gateway_address(&wire.gateway_address, &prefixes, &endpoints, &mut wrong);
@@ -92,29 +76,6 @@ impl TryFrom<api::Network> for Network {
             None => Err(wrong),
         }
     }
-}
-
-fn encapsulation(wire: Option<api::Encapsulation>, wrong: &mut Violations) -> Option<Encapsulation> {
-    let Some(api::encapsulation::Kind::Vxlan(vxlan)) = wire.and_then(|wire| wire.kind) else {
-        wrong.add("encapsulation", "is missing; give vxlan with its VNI");
-        return None;
-    };
-    let vni = Vni::new(vxlan.vni);
-    if vni.is_none() {
-        wrong.add("encapsulation.vxlan.vni", format!("{} is not a VNI; use 1 to 16777215", vxlan.vni));
-    }
-    let udp_port = match u16::try_from(vxlan.udp_port) {
-        Ok(0) => Some(DEFAULT_VXLAN_PORT),
-        Ok(port) => Some(port),
-        Err(_) => {
-            wrong.add(
-                "encapsulation.vxlan.udp_port",
-                format!("{} is not a UDP port; use 1 to 65535, or leave it out for 4789", vxlan.udp_port),
-            );
-            None
-        }
-    };
-    Some(Encapsulation::Vxlan { vni: vni?, udp_port: udp_port? })
 }
 
 fn prefixes(wire: &[String], wrong: &mut Violations) -> Vec<IpNet> {
@@ -198,12 +159,10 @@ fn gateway_address(
 
 impl From<&Network> for api::Network {
     fn from(network: &Network) -> Self {
-        let Encapsulation::Vxlan { vni, udp_port } = network.encapsulation;
-        let vxlan = api::Vxlan { vni: vni.get(), udp_port: udp_port.into() };
         Self {
             name: network.name.clone(),
             provider: network.provider.clone(),
-            encapsulation: Some(api::Encapsulation { kind: Some(api::encapsulation::Kind::Vxlan(vxlan)) }),
+            encapsulation: Some(network.encapsulation.into()),
             prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: network.gateway_address.map_or_else(String::new, |address| address.to_string()),
             endpoints: network.endpoints.iter().map(api::Endpoint::from).collect(),

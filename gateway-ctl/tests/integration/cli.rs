@@ -57,14 +57,56 @@ const SESSION: &[(&[&str], i32, &str, &str)] = &[
         &["network", "create", "green", "--vni", "42", "--prefix", "10.0.0.0/24"],
         1,
         "",
-        "isthmus: network/green: encapsulation.vxlan.vni: 42 is the VNI of network red already; within provider default each network needs its own\n",
+        "isthmus: network/green: encapsulation.vxlan.vni: 42 is the VNI of network red already; within provider default each vxlan network needs its own\n",
+    ),
+    (
+        &[
+            "network",
+            "create",
+            "green",
+            "--encapsulation",
+            "geneve",
+            "--udp-port",
+            "4789",
+            "--vni",
+            "42",
+            "--prefix",
+            "10.0.0.0/24",
+        ],
+        1,
+        "",
+        "isthmus: network/green: encapsulation.geneve.udp_port: 4789 carries vxlan already, for network red; a port says how its packets are read, so geneve needs another\n",
+    ),
+    (
+        &[
+            "network",
+            "create",
+            "green",
+            "--encapsulation",
+            "geneve",
+            "--vni",
+            "42",
+            "--prefix",
+            "10.0.0.0/24",
+        ],
+        0,
+        "network/green created\n",
+        "",
+    ),
+    (
+        &["network", "get", "green", "-o", "yaml"],
+        0,
+        "# version 1, revision 3\nkind: Network\nname: green\nprovider: default\nencapsulation: geneve\nvni: 42\nudp_port: 6081\n\
+             prefixes:\n- 10.0.0.0/24\n",
+        "",
     ),
     (
         &["network", "list"],
         0,
-        "NAME   PROVIDER   ENCAPSULATION   VNI   PREFIXES                GATEWAY    ENDPOINTS   VERSION\n\
-             blue   on-prem    vxlan           77    10.0.0.0/24,fd00::/64   10.0.0.1   1           1\n\
-             red    default    vxlan           42    10.0.0.0/24             -          1           1\n",
+        "NAME    PROVIDER   ENCAPSULATION   VNI   PREFIXES                GATEWAY    ENDPOINTS   VERSION\n\
+             blue    on-prem    vxlan           77    10.0.0.0/24,fd00::/64   10.0.0.1   1           1\n\
+             green   default    geneve          42    10.0.0.0/24             -          0           1\n\
+             red     default    vxlan           42    10.0.0.0/24             -          1           1\n",
         "",
     ),
     (
@@ -161,6 +203,7 @@ fn wrong_usage_exits_with_2() {
         &["network", "create", "red", "--prefix", "10.0.0.0/24"],
         &["network", "create", "red", "--vni", "0", "--prefix", "10.0.0.0/24"],
         &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.5/24"],
+        &["network", "create", "red", "--encapsulation", "gre", "--vni", "1", "--prefix", "10.0.0.0/24"],
         &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.0/24", "--endpoint", "10.0.0.1"],
         &["resource", "create", "r", "--network", "blue", "--address", "10.0.0.1", "--protocol", "tpc"],
         &["mapping", "create", "--from", "red", "--to", "blue", "--allow", "inference=no"],
@@ -180,6 +223,9 @@ fn wrong_usage_exits_with_2() {
     }
     let output = run(&["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.5/24"]);
     assert!(stderr(&output).contains("10.0.0.5/24 has host bits set; did you mean 10.0.0.0/24?"));
+    let output =
+        run(&["network", "create", "red", "--encapsulation", "gre", "--vni", "1", "--prefix", "10.0.0.0/24"]);
+    assert!(stderr(&output).contains("\"gre\" is not an encapsulation; use one of vxlan, geneve"));
 }
 
 #[test]
@@ -248,7 +294,7 @@ fn apply_says_what_became_of_each_object_and_where_a_refused_one_stands() {
     for (manifest, line) in [
         (
             MANIFEST.replace("vni: 77", "vni: 42"),
-            "stdin:12:6: document 2, network/blue: vni: 42 is the VNI of network red already; within provider default each network needs its own",
+            "stdin:12:6: document 2, network/blue: vni: 42 is the VNI of network red already; within provider default each vxlan network needs its own",
         ),
         (
             MANIFEST.replace("vni: 77", "vni: 77\nversion: 1"),
@@ -263,12 +309,15 @@ fn apply_says_what_became_of_each_object_and_where_a_refused_one_stands() {
         assert_eq!((output.status.code(), stderr(&output)), (Some(1), format!("isthmus: {line}\n")));
     }
 
+    let green = MANIFEST.split("---").next().unwrap().replace("red", "green").replace("vxlan", "geneve");
+    assert_eq!(stdout(&broker.apply(&green)), "network/green created\nrevision 3\n");
+
     // What is shown can be applied as it is.
     for noun in ["network", "resource", "mapping"] {
         let shown = stdout(&broker.run(&[noun, "list", "-o", "yaml"]));
         let again = broker.apply(&shown);
         assert!(again.status.success(), "{}", stderr(&again));
-        assert!(stdout(&again).ends_with(" unchanged\nrevision 2\n"), "{}", stdout(&again));
+        assert!(stdout(&again).ends_with(" unchanged\nrevision 3\n"), "{}", stdout(&again));
     }
 }
 

@@ -8,8 +8,8 @@ use std::{
 use isthmus::{
     api, manifest,
     model::{
-        AccessLevel, Encapsulation, Endpoint, Mac, Mapping, Metadata, Mode, Network, Object, PortRange,
-        Protocol, Resource, Spec,
+        AccessLevel, Encapsulation, EncapsulationKind, Endpoint, Mac, Mapping, Metadata, Mode, Network,
+        Object, PortRange, Protocol, Resource, Spec,
     },
 };
 use isthmus_common::id::{Label, Vni};
@@ -39,13 +39,18 @@ fn mac() -> impl Strategy<Value = Mac> {
     any::<[u8; 5]>().prop_map(|[b, c, d, e, f]| Mac([2, b, c, d, e, f]))
 }
 
+fn encapsulation() -> impl Strategy<Value = Encapsulation> {
+    (sample::select(&EncapsulationKind::ALL[..]), 1..=0x00ff_ffff_u32, 1..=u16::MAX)
+        .prop_map(|(kind, vni, udp_port)| kind.with(Vni::new(vni).unwrap(), udp_port))
+}
+
 fn network() -> impl Strategy<Value = Network> {
     let endpoints = collection::btree_map(inner(), (option::of(mac()), v4()), 0..6);
-    (name(), name(), 1..=0x00ff_ffff_u32, 1..=u16::MAX, option::of(inner()), endpoints).prop_map(
-        |(name, provider, vni, udp_port, gateway_address, endpoints)| Network {
+    (name(), name(), encapsulation(), option::of(inner()), endpoints).prop_map(
+        |(name, provider, encapsulation, gateway_address, endpoints)| Network {
             name,
             provider,
-            encapsulation: Encapsulation::Vxlan { vni: Vni::new(vni).unwrap(), udp_port },
+            encapsulation,
             prefixes: vec!["0.0.0.0/1".parse().unwrap(), "fd00::/8".parse().unwrap()],
             gateway_address: gateway_address.filter(|address| !endpoints.contains_key(address)),
             endpoints: endpoints
@@ -117,13 +122,12 @@ proptest! {
     }
 
     #[test]
-    fn no_field_makes_the_model_panic(texts in collection::vec("\\PC{0,80}", 6), numbers in any::<[u32; 3]>()) {
+    fn no_field_makes_the_model_panic(texts in collection::vec("\\PC{0,80}", 6), numbers in any::<[u32; 3]>(), kind in sample::select(&EncapsulationKind::ALL[..])) {
         let [a, b, c, d, e, f] = texts.try_into().unwrap();
-        let vxlan = api::Vxlan { vni: numbers[0], udp_port: numbers[1] };
         let _ = Network::try_from(api::Network {
             name: a.clone(),
             provider: b.clone(),
-            encapsulation: Some(api::Encapsulation { kind: Some(api::encapsulation::Kind::Vxlan(vxlan)) }),
+            encapsulation: Some(kind.unchecked(numbers[0], numbers[1])),
             prefixes: vec![c.clone()],
             gateway_address: d.clone(),
             endpoints: vec![api::Endpoint { address: d.clone(), mac: e.clone(), vtep: f.clone() }],

@@ -10,7 +10,7 @@ use std::{
 
 use super::{Changed, Federation};
 use crate::model::{
-    AccessLevel, Encapsulation, Kind, Mapping, Mode, Network, ObjectRef, Resource, Spec, Violations,
+    AccessLevel, Kind, Mapping, Mode, Network, ObjectRef, Resource, Spec, Violations,
     violation::{did_you_mean, quoted},
 };
 
@@ -92,7 +92,7 @@ impl<'a> View<'a> {
 
 /// Everything but dangling references of what stays.
 pub(super) fn all(view: &View<'_>, wrong: &mut Violations) {
-    vnis(view, wrong);
+    encapsulations(view, wrong);
     for resource in view.resources.values() {
         if view.resource_changed(&resource.resource_id) || view.network_changed(&resource.network) {
             check_resource(view, resource, wrong);
@@ -105,31 +105,45 @@ pub(super) fn all(view: &View<'_>, wrong: &mut Violations) {
     overlaps(view, wrong);
 }
 
-fn vnis(view: &View<'_>, wrong: &mut Violations) {
+fn encapsulations(view: &View<'_>, wrong: &mut Violations) {
     let mut owners: BTreeMap<_, &Network> = BTreeMap::new();
+    let mut users: BTreeMap<u16, &Network> = BTreeMap::new();
     // Those that stay come first, so that the newcomer is the one to blame.
     let (changed, kept): (Vec<&Network>, Vec<&Network>) =
         view.networks.values().partition(|network| view.network_changed(&network.name));
     for network in kept.into_iter().chain(changed) {
-        let Encapsulation::Vxlan { vni, .. } = network.encapsulation;
-        let field = || view.field(&ObjectRef::network(&network.name), "encapsulation.vxlan.vni");
-        if let Some(owner) = owners.get(&(&network.provider, vni)) {
-            let provider = &network.provider;
+        let (kind, vni) = (network.encapsulation.kind(), network.encapsulation.vni());
+        let field = |name: &str| {
+            view.field(&ObjectRef::network(&network.name), &format!("encapsulation.{kind}.{name}"))
+        };
+        let provider = &network.provider;
+        let owner = *owners.entry((provider, kind, vni)).or_insert(network);
+        if owner.name != network.name {
             wrong.add(
-                field(),
+                field("vni"),
                 format!(
-                    "{vni} is the VNI of network {} already; within provider {provider} each network needs its own",
+                    "{vni} is the VNI of network {} already; within provider {provider} each {kind} network needs its own",
                     owner.name
                 ),
             );
-        } else {
-            owners.insert((&network.provider, vni), network);
         }
         let range = view.federation.label_range();
         if view.network_changed(&network.name) && range.contains(vni.get()) {
             wrong.add(
-                field(),
+                field("vni"),
                 format!("{vni} lies in the label range {range}, which names mappings; use a VNI outside it"),
+            );
+        }
+        let port = network.encapsulation.udp_port();
+        let user = *users.entry(port).or_insert(network);
+        if user.encapsulation.kind() != kind {
+            wrong.add(
+                field("udp_port"),
+                format!(
+                    "{port} carries {} already, for network {}; a port says how its packets are read, so {kind} needs another",
+                    user.encapsulation.name(),
+                    user.name
+                ),
             );
         }
     }

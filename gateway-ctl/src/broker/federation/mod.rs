@@ -18,8 +18,7 @@ use isthmus_common::id::{Label, LabelRange};
 
 use self::{check::View, labels::Labels};
 use crate::model::{
-    Encapsulation, Kind, Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec, Violations,
-    violation::did_you_mean,
+    Kind, Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec, Violations, violation::did_you_mean,
 };
 
 type Objects = BTreeMap<ObjectRef, Arc<Object>>;
@@ -182,7 +181,7 @@ impl Federation {
     pub fn with_label_range(self, label_range: LabelRange) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         for (network, _) in self.networks() {
-            let Encapsulation::Vxlan { vni, .. } = network.encapsulation;
+            let vni = network.encapsulation.vni();
             if label_range.contains(vni.get()) {
                 let name = ObjectRef::network(&network.name).to_string();
                 violations.add(name, format!("its VNI {vni} lies inside {label_range}"));

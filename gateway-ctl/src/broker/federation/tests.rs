@@ -54,6 +54,10 @@ fn network(name: &str, vni: u32, addresses: &[&str]) -> String {
     )
 }
 
+fn geneve(name: &str, vni: u32) -> String {
+    network(name, vni, &[]).replace("vxlan", "geneve")
+}
+
 fn resource(name: &str, network: &str, rest: &str) -> String {
     format!("kind: Resource\nresource_id: {name}\nnetwork: {network}\n{rest}\n")
 }
@@ -65,20 +69,57 @@ fn mapping(last: u8, source: &str, destination: &str, rest: &str) -> String {
     )
 }
 
+fn all(documents: &[String]) -> String {
+    documents.join("---\n")
+}
+
+/// Rule, what breaks it, the text that gets.
+fn refuses<const N: usize>(table: [(&str, String, String); N]) {
+    for (rule, text, expected) in table {
+        let refusal = base().plan(&puts(&text)).expect_err(rule);
+        assert_eq!((refusal.reason, refusal.to_string()), (Reason::Invalid, expected), "{rule}");
+    }
+}
+
 #[test]
-fn breaking_a_rule_between_objects_gets_its_text() {
-    let all = |documents: &[String]| documents.join("---\n");
-    let table = [
+fn breaking_a_rule_between_encapsulations_gets_its_text() {
+    refuses([
         (
             "a VNI is used once within a provider",
             network("green", 42, &[]),
-            "changes[0].network.encapsulation.vxlan.vni: 42 is the VNI of network red already; within provider default each network needs its own".to_owned(),
+            "changes[0].network.encapsulation.vxlan.vni: 42 is the VNI of network red already; within provider default each vxlan network needs its own".to_owned(),
         ),
         (
             "a VNI is no label",
             network("green", 15_728_640, &[]),
             "changes[0].network.encapsulation.vxlan.vni: 15728640 lies in the label range 15728640-16777215, which names mappings; use a VNI outside it".to_owned(),
         ),
+        (
+            "a VNI is no label with Geneve either",
+            geneve("green", 15_728_640),
+            "changes[0].network.encapsulation.geneve.vni: 15728640 lies in the label range 15728640-16777215, which names mappings; use a VNI outside it".to_owned(),
+        ),
+        (
+            "a VNI is used once within a provider with Geneve too",
+            all(&[geneve("green", 42), geneve("yellow", 42)]),
+            "changes[1].network.encapsulation.geneve.vni: 42 is the VNI of network green already; within provider default each geneve network needs its own".to_owned(),
+        ),
+        (
+            "a port carries one encapsulation, whoever the provider",
+            geneve("green", 1).replace("prefixes", "provider: other\nudp_port: 4789\nprefixes"),
+            "changes[0].network.encapsulation.geneve.udp_port: 4789 carries vxlan already, for network blue; a port says how its packets are read, so geneve needs another".to_owned(),
+        ),
+        (
+            "a port that becomes another encapsulation's is laid at the changed network's door",
+            all(&[geneve("green", 1), network("red", 42, &["10.0.0.10"]).replace("prefixes", "udp_port: 6081\nprefixes")]),
+            "changes[1].network.encapsulation.vxlan.udp_port: 6081 carries geneve already, for network green; a port says how its packets are read, so vxlan needs another".to_owned(),
+        ),
+    ]);
+}
+
+#[test]
+fn breaking_a_rule_between_objects_gets_its_text() {
+    let table = [
         (
             "a resource's network exists",
             resource("web", "bleu", "addresses: [10.0.0.20]"),
@@ -154,15 +195,11 @@ fn breaking_a_rule_between_objects_gets_its_text() {
             format!("changes[0].mapping.label: 15728640 is the label of {MAPPING} already; leave it out to let the broker choose"),
         ),
     ];
-    for (rule, text, expected) in table {
-        let refusal = base().plan(&puts(&text)).expect_err(rule);
-        assert_eq!((refusal.reason, refusal.to_string()), (Reason::Invalid, expected), "{rule}");
-    }
+    refuses(table);
 }
 
 #[test]
 fn what_breaks_no_rule_is_accepted() {
-    let all = |documents: &[String]| documents.join("---\n");
     let table = [
         (
             "two networks swap VNIs",
@@ -171,6 +208,22 @@ fn what_breaks_no_rule_is_accepted() {
         (
             "another provider uses the same VNI",
             network("green", 42, &[]).replace("encapsulation", "provider: other\nencapsulation"),
+        ),
+        ("another encapsulation uses the same VNI", geneve("green", 42)),
+        (
+            "networks of one encapsulation share a port that is not its default",
+            all(&[
+                geneve("green", 1).replace("prefixes", "udp_port: 7000\nprefixes"),
+                geneve("yellow", 2).replace("prefixes", "udp_port: 7000\nprefixes"),
+            ]),
+        ),
+        (
+            "a network changes its encapsulation and frees its VNI in the old one",
+            all(&[
+                geneve("red", 42)
+                    .replace("endpoints: []", "endpoints: [{address: 10.0.0.10, vtep: 192.0.2.10}]"),
+                network("green", 42, &[]),
+            ]),
         ),
         (
             "two mappings share an address by port",
