@@ -25,6 +25,20 @@ impl Delta {
             .replace16(u16::from_be_bytes([old[2], old[3]]), u16::from_be_bytes([new[2], new[3]]))
     }
 
+    /// Both replacements.
+    #[inline(always)]
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 + other.0)
+    }
+
+    /// Removes two consecutive words at an even offset.
+    #[inline(always)]
+    #[must_use]
+    pub const fn remove32(self, old: [u8; 4]) -> Self {
+        self.replace32(old, [0; 4])
+    }
+
     /// The checksum field after the replacement.
     #[inline(always)]
     #[must_use]

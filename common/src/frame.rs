@@ -34,4 +34,14 @@ pub trait Frame {
     fn obscure<T: Copy>(&self, value: T) -> T {
         value
     }
+
+    /// The same number, but the compiler forgets what it knows of it. A bound checked after that is
+    /// checked by the program as well, where the kernel's verifier can see it.
+    #[must_use]
+    fn forget(&self, number: usize) -> usize {
+        number
+    }
+
+    /// Removes so many bytes from the front; `None`, and nothing removed, if it can't be done.
+    fn trim_front(&mut self, bytes: usize) -> Option<()>;
 }

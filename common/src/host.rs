@@ -28,6 +28,14 @@ impl Frame for SliceFrame<'_> {
     fn write<T: Header>(&mut self, offset: usize, header: &T) -> Option<()> {
         header.write_to_prefix(self.0.get_mut(offset..)?).ok()
     }
+
+    fn trim_front(&mut self, bytes: usize) -> Option<()> {
+        if bytes > self.0.len() {
+            return None;
+        }
+        self.0 = &mut core::mem::take(&mut self.0)[bytes..];
+        Some(())
+    }
 }
 
 /// Tables in hash maps, counters, and a record of every packet's end.

@@ -80,6 +80,8 @@ reasons! {
     NotTunnel = "not-tunnel", Passed;
     /// A fragment of an outer packet; the host reassembles it.
     OuterFragment = "outer-fragment", Passed;
+    /// The tunnel packet carries no Ethernet frame: a control message, say.
+    TunnelPayload = "tunnel-payload", Passed;
     /// The tunnel header carries no identifier.
     NoIdentifier = "no-identifier", Passed;
     /// The VNI is neither a label nor a declared network's.
@@ -93,6 +95,10 @@ reasons! {
     OuterOptions = "outer-options", Dropped;
     /// The tunnel header has flags of an extension that the network does not use.
     TunnelFlags = "tunnel-flags", Dropped;
+    /// The tunnel header's options contradict its length, or the identifier is not the first of them.
+    TunnelOptions = "tunnel-options", Dropped;
+    /// The tunnel header has an option that must be understood, and is not.
+    CriticalOption = "critical-option", Dropped;
     /// The identifier names no mapping: unknown, or revoked.
     UnknownIdentifier = "unknown-identifier", Dropped;
     /// The identifier's mapping does not concern networks of the underlay the packet came from.

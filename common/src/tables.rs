@@ -24,6 +24,46 @@ pub const INTERFACE_ADDRESSES: usize = 8;
 /// Tunnel ports the gateway listens on.
 pub const TUNNEL_PORTS: usize = 4;
 
+/// How frames travel over an underlay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tunnel {
+    /// RFC 7348.
+    Vxlan,
+    /// RFC 8926.
+    Geneve,
+}
+
+impl Tunnel {
+    /// As a number in tables; 0 is none.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Vxlan => tunnel::VXLAN,
+            Self::Geneve => tunnel::GENEVE,
+        }
+    }
+}
+
+/// Numbers of tunnels in tables.
+pub mod tunnel {
+    /// RFC 7348.
+    pub const VXLAN: u8 = 1;
+    /// RFC 8926.
+    pub const GENEVE: u8 = 2;
+}
+
+/// A UDP port that the gateway takes tunnel packets on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct TunnelPort {
+    /// Host byte order; 0 marks an unused place.
+    pub port: u16,
+    /// How its packets are read; see [`tunnel`].
+    pub tunnel: u8,
+    /// Zero.
+    pub reserved: u8,
+}
+
 /// One of the gateway's underlay interfaces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -32,8 +72,8 @@ pub struct Interface {
     pub ifindex: u32,
     /// Number of the [`crate::scope::Underlay`].
     pub underlay: u32,
-    /// VXLAN ports, host byte order; 0 marks an unused place.
-    pub ports: [u16; TUNNEL_PORTS],
+    /// Tunnel ports.
+    pub ports: [TunnelPort; TUNNEL_PORTS],
     /// IPv4 tunnel addresses; 0.0.0.0 marks an unused place.
     pub addresses: [[u8; 4]; INTERFACE_ADDRESSES],
 }
@@ -79,6 +119,10 @@ pub struct Target {
     pub forward_underlay: u8,
     /// The underlay a return packet must come from; 0 with `peer` 0.
     pub return_underlay: u8,
+    /// How it leaves; see [`tunnel`].
+    pub tunnel: u8,
+    /// Zero.
+    pub reserved: [u8; 3],
 }
 
 /// Selects the rules on a return packet.

@@ -6,11 +6,11 @@ use etherparse::{PacketBuilder, UdpHeader};
 use isthmus_common::address::Address;
 use isthmus_common::host::{HostTables, SliceFrame};
 use isthmus_common::id::Vni;
-use isthmus_common::pipeline::process;
+use isthmus_common::pipeline::{Packet, process};
 use isthmus_common::reason::{Reason, Verdict};
 use isthmus_common::rules::{Leg, Rule, RuleSet, level};
 use isthmus_common::scope::{Scope, Underlay};
-use isthmus_common::tables::{Interface, NextHop, Policy, PolicyKey, Target, TargetKey};
+use isthmus_common::tables::{Interface, NextHop, Policy, PolicyKey, Target, TargetKey, Tunnel, TunnelPort};
 
 const IFINDEX: u32 = 5;
 const VNI: u32 = 42;
@@ -37,7 +37,7 @@ fn frame() -> Vec<u8> {
 }
 
 fn scope() -> Scope {
-    Scope::network(Underlay::SHARED, Vni::new(VNI).expect("a VNI"))
+    Scope::network(Underlay::SHARED, Tunnel::Vxlan, Vni::new(VNI).expect("a VNI"))
 }
 
 fn key() -> TargetKey {
@@ -48,7 +48,7 @@ fn key() -> TargetKey {
 fn tables() -> HostTables {
     let mut tables = HostTables::default();
     let mut interface = Interface { ifindex: IFINDEX, underlay: 1, ..Interface::default() };
-    interface.ports[0] = 4789;
+    interface.ports[0] = TunnelPort { port: 4789, tunnel: Tunnel::Vxlan.number(), reserved: 0 };
     interface.addresses[0] = [192, 0, 2, 254];
     let target = Target {
         next_hop: 1,
@@ -58,6 +58,8 @@ fn tables() -> HostTables {
         port: 4789,
         forward_underlay: 1,
         return_underlay: 0,
+        tunnel: Tunnel::Vxlan.number(),
+        reserved: [0; 3],
     };
     let mut rules = RuleSet { len: 1, ..RuleSet::default() };
     rules.rules[0] = Rule { mapping: 1, level: level::CONNECT, ..Rule::default() };
@@ -119,7 +121,7 @@ fn broken_tables_drop_packets_and_never_rewrite_them() {
         edit(&mut tables);
         let before = frame();
         let mut after = before.clone();
-        let verdict = process(&mut SliceFrame(&mut after), &tables, IFINDEX);
+        let verdict = process(&mut SliceFrame(&mut after), &tables, &mut Packet::default(), IFINDEX);
         let record = tables.record.borrow();
         let reasons: Vec<Reason> = record.reasons.keys().copied().collect();
         assert_eq!((verdict, &reasons[..]), (reason.verdict(), &[*reason][..]), "{name}");

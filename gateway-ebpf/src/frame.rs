@@ -5,7 +5,10 @@ use core::{
     mem::{MaybeUninit, transmute_copy},
 };
 
-use aya_ebpf::{helpers::generated::bpf_xdp_get_buff_len, programs::XdpContext};
+use aya_ebpf::{
+    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
+    programs::XdpContext,
+};
 use isthmus_common::frame::{Frame, Header};
 
 /// A frame in the driver's buffer; only its linear part can be read and written.
@@ -70,6 +73,25 @@ impl Frame for XdpFrame<'_> {
         let byte = byte as u8;
         // SAFETY: the byte is the one that was taken from a `T`.
         unsafe { transmute_copy(&byte) }
+    }
+
+    #[inline(always)]
+    fn forget(&self, mut number: usize) -> usize {
+        // SAFETY: it moves a register to itself. (No instruction at all would leave two lines of source at one
+        // instruction, which the kernel refuses.)
+        unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) }
+        number
+    }
+
+    #[inline(always)]
+    fn trim_front(&mut self, bytes: usize) -> Option<()> {
+        let delta = i32::try_from(bytes).ok()?;
+        // SAFETY: the context is the one the kernel gave this program; no pointer into the frame is kept.
+        if unsafe { bpf_xdp_adjust_head(self.ctx.ctx, delta) } != 0 {
+            return None;
+        }
+        self.len -= bytes as u64;
+        Some(())
     }
 }
 

@@ -17,7 +17,7 @@ mod maps;
 mod tables;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
-use isthmus_common::{pipeline, reason::Verdict};
+use isthmus_common::{pipeline, reason::Verdict, tables::Tables};
 
 use crate::frame::XdpFrame;
 use crate::tables::{LiveTables, TraceTables};
@@ -27,19 +27,23 @@ use crate::tables::{LiveTables, TraceTables};
 pub(crate) fn isthmus(ctx: XdpContext) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "it was widened from 32 bits")]
     let ingress = ctx.ingress_ifindex() as u32;
-    action(pipeline::process(&mut XdpFrame::new(&ctx), &LiveTables, ingress))
+    run(&ctx, &LiveTables, ingress)
 }
 
 /// The gateway, asked what it would do.
 #[xdp(frags)]
 pub(crate) fn isthmus_trace(ctx: XdpContext) -> u32 {
     let ingress = maps::TRACE_INGRESS.get(0).copied().unwrap_or(0);
-    action(pipeline::process(&mut XdpFrame::new(&ctx), &TraceTables, ingress))
+    run(&ctx, &TraceTables, ingress)
 }
 
 #[inline(always)]
-fn action(verdict: Verdict) -> u32 {
-    match verdict {
+fn run(ctx: &XdpContext, tables: &impl Tables, ingress: u32) -> u32 {
+    // The map has this element: the branch is the verifier's.
+    let Some(packet) = maps::PACKET.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
+    // SAFETY: the pointer is to this CPU's copy, and nothing interrupts XDP on it to run XDP again.
+    let packet = unsafe { &mut *packet };
+    match pipeline::process(&mut XdpFrame::new(ctx), tables, packet, ingress) {
         Verdict::Passed => xdp_action::XDP_PASS,
         Verdict::Dropped => xdp_action::XDP_DROP,
         Verdict::Redirected => xdp_action::XDP_REDIRECT,

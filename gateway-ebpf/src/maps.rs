@@ -7,6 +7,7 @@ use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
 use aya_ebpf::maps::{Array, DevMap, HashMap, LruPerCpuHashMap, PerCpuArray, RingBuf};
 use isthmus_common::event::Event;
+use isthmus_common::pipeline::Packet;
 use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
@@ -54,6 +55,10 @@ pub(crate) static EVENTS: RingBuf = RingBuf::with_byte_size(1 << 18, 0);
 
 #[map]
 pub(crate) static EVENT_BUDGET: PerCpuArray<EventBudget> = PerCpuArray::with_max_entries(1, 0);
+
+/// What is known of the packet in the program.
+#[map]
+pub(crate) static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
 
 /// Which interface a traced frame is taken to arrive on.
 #[map]

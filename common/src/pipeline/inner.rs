@@ -7,9 +7,12 @@ use crate::reason::Reason;
 use crate::rules::Intent;
 use crate::wire::{Arp, EtherType, Ethernet, Icmp, Ipv4, Ipv6, NeighbourSolicitation, Tcp, Udp, protocol};
 
+/// Covers the largest place at which an inner frame can start, behind 252 bytes of Geneve options.
+const INNER_AT_MASK: usize = 0x1ff;
+
 #[inline(always)]
 pub(super) fn parse<F: Frame>(frame: &F, packet: &mut Packet) -> Result<(), Reason> {
-    let at = packet.inner_at;
+    let at = frame.forget(packet.inner_at) & INNER_AT_MASK;
     let end = packet.outer_end as usize;
     let ethernet: Ethernet = read_within(frame, at, end)?;
     packet.ether_type = ethernet.ether_type.get();

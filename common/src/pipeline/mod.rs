@@ -7,6 +7,7 @@
 //! has 512 bytes of stack, and a second read of the same cache line is nearly free.
 
 mod access;
+mod geneve;
 mod inner;
 mod outer;
 mod packet;
@@ -21,19 +22,23 @@ use crate::tables::Tables;
 
 /// Decides over a frame that came in by the interface of index `ingress`, rewrites it if it is
 /// forwarded, and accounts for it.
+///
+/// `packet` is memory to work in; what it held before does not matter. In the kernel it is a map's:
+/// what the verifier can't follow there does not multiply the ways through the program, as it does
+/// on the stack.
 #[inline(always)]
-pub fn process<F: Frame, T: Tables>(frame: &mut F, tables: &T, ingress: u32) -> Verdict {
-    let mut packet = Packet::new(ingress, frame.len());
+pub fn process<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet, ingress: u32) -> Verdict {
+    packet.start(ingress, frame.len());
     tables.received(packet.length());
-    match decide(frame, tables, &mut packet) {
+    match decide(frame, tables, packet) {
         Ok(reason) => {
-            tables.account(reason, &packet);
+            tables.account(reason, packet);
             reason.verdict()
         }
         Err(reason) => {
             // The ways of all reasons not to forward meet here.
             let reason = frame.obscure(reason);
-            tables.account(reason, &packet);
+            tables.account(reason, packet);
             reason.verdict()
         }
     }
@@ -45,9 +50,6 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     outer::parse(frame, interface, packet)?;
     let identifier = select::identify(tables, interface, packet)?;
     inner::parse(frame, packet).map_err(|fault| select::without_inner(tables, identifier, fault, packet))?;
-    // A way for every protocol and intent meets here, in front of the rules' many branches.
-    packet.protocol = frame.obscure(packet.protocol);
-    packet.intent = frame.obscure(packet.intent);
     let target = select::target(tables, identifier, packet)?;
     access::check(tables, interface, target, packet)?;
     let hop = select::next_hop(tables, target, packet)?;
@@ -58,7 +60,7 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     } else {
         return Err(Reason::NoEgress);
     };
-    rewrite::translate(frame, target, hop)?;
+    rewrite::translate(frame, packet, target, hop)?;
     packet.egress = hop.ifindex;
     Ok(reason)
 }

@@ -2,16 +2,15 @@
 //!
 //! Up to the tunnel port nothing is dropped: what is not the gateway's is the host's to judge.
 
-use super::packet::Packet;
+use super::{geneve, packet::Packet};
 use crate::frame::Frame;
 use crate::reason::Reason;
-use crate::tables::Interface;
+use crate::tables::{Interface, tunnel};
 use crate::wire::{EtherType, Ethernet, Ipv4, Udp, Vxlan, protocol};
 
 pub(super) const IP_AT: usize = Ethernet::LEN;
 pub(super) const UDP_AT: usize = IP_AT + Ipv4::LEN;
-pub(super) const VXLAN_AT: usize = UDP_AT + Udp::LEN;
-pub(super) const INNER_AT: usize = VXLAN_AT + Vxlan::LEN;
+pub(super) const TUNNEL_AT: usize = UDP_AT + Udp::LEN;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame>(frame: &F, interface: &Interface, packet: &mut Packet) -> Result<(), Reason> {
@@ -45,24 +44,35 @@ pub(super) fn parse<F: Frame>(frame: &F, interface: &Interface, packet: &mut Pac
     // The constant offset in the common case spares the verifier and the CPU a variable one.
     let udp: Option<Udp> = if has_options { frame.read(IP_AT + ip.header_len()) } else { frame.read(UDP_AT) };
     let udp = udp.ok_or(Reason::OuterMalformed)?;
-    if !is_tunnel_port(interface, udp.destination.get()) {
-        return Err(Reason::NotTunnel);
-    }
+    let tunnel = tunnel_of(interface, udp.destination.get()).ok_or(Reason::NotTunnel)?;
     if has_options {
         return Err(Reason::OuterOptions);
     }
+    packet.tunnel = tunnel;
     let udp_length = usize::from(udp.length.get());
-    if udp_length + Ipv4::LEN != total_length as usize
-        || udp_length < Udp::LEN + Vxlan::LEN + Ethernet::LEN
-        || packet.outer_end > packet.length
-    {
+    if udp_length + Ipv4::LEN != total_length as usize || packet.outer_end > packet.length {
         return Err(Reason::OuterLength);
     }
-    let vxlan: Vxlan = frame.read(VXLAN_AT).ok_or(Reason::OuterLength)?;
+    if tunnel == tunnel::GENEVE {
+        geneve::parse(frame, packet)?;
+    } else {
+        vxlan(frame, packet)?;
+    }
+    if packet.inner_at + Ethernet::LEN > packet.outer_end as usize {
+        return Err(Reason::OuterLength);
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn vxlan<F: Frame>(frame: &F, packet: &mut Packet) -> Result<(), Reason> {
+    let vxlan: Vxlan = frame.read(TUNNEL_AT).ok_or(Reason::OuterLength)?;
     packet.has_vni = vxlan.has_vni();
-    packet.is_extended = vxlan.is_extended();
     packet.vni = vxlan.vni();
-    packet.inner_at = INNER_AT;
+    packet.inner_at = TUNNEL_AT + Vxlan::LEN;
+    if vxlan.is_extended() {
+        packet.fault = Some(Reason::TunnelFlags);
+    }
     Ok(())
 }
 
@@ -76,7 +86,10 @@ fn is_ours(interface: &Interface, address: [u8; 4]) -> bool {
 }
 
 #[inline(always)]
-fn is_tunnel_port(interface: &Interface, port: u16) -> bool {
+fn tunnel_of(interface: &Interface, port: u16) -> Option<u8> {
     // 0 marks unused places.
-    port != 0 && interface.ports.contains(&port)
+    if port == 0 {
+        return None;
+    }
+    interface.ports.iter().find(|own| own.port == port).map(|own| own.tunnel)
 }

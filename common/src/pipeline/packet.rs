@@ -4,6 +4,7 @@ use crate::address::Address;
 use crate::event::Event;
 use crate::reason::Reason;
 use crate::rules::{Intent, Leg};
+use crate::wire::Identifier;
 
 /// What the steps have learned of a packet; zero where none has got to yet.
 pub struct Packet {
@@ -23,11 +24,17 @@ pub struct Packet {
     pub(super) outer_end: u32,
     /// Largest outer IP packet that it needs an interface to take.
     pub(super) outer_length: u32,
+    /// How it came; see [`crate::tables::tunnel`].
+    pub(super) tunnel: u8,
     /// The tunnel header has a valid identifier.
     pub(super) has_vni: bool,
-    /// The tunnel header has flags of an extension.
-    pub(super) is_extended: bool,
+    /// Why the packet can't be taken if its VNI is one of ours.
+    pub(super) fault: Option<Reason>,
     pub(super) vni: u32,
+    /// The label in the identifier option; 0 if there is none.
+    pub(super) label: u32,
+    /// Bytes of options in the tunnel header.
+    pub(super) options_len: u32,
     /// Where the inner frame starts.
     pub(super) inner_at: usize,
     pub(super) inner_source: Address,
@@ -39,6 +46,12 @@ pub struct Packet {
     pub(super) destination_port: u16,
     pub(super) protocol: u8,
     pub(super) intent: Intent,
+}
+
+impl Default for Packet {
+    fn default() -> Self {
+        Self::NONE
+    }
 }
 
 impl Packet {
@@ -56,30 +69,56 @@ impl Packet {
         u64::from(self.length)
     }
 
+    /// Forgets the packet before.
     #[inline(always)]
-    pub(super) fn new(ingress: u32, length: usize) -> Self {
-        Self {
+    pub(super) fn start(&mut self, ingress: u32, length: usize) {
+        *self = Self {
             ingress,
-            egress: 0,
             #[expect(clippy::cast_possible_truncation, reason = "frames are far shorter than 4 GiB")]
             length: length as u32,
-            leg: Leg::NONE,
-            outer_source: [0; 4],
-            outer_destination: [0; 4],
-            ttl: 0,
-            outer_end: 0,
-            outer_length: 0,
-            has_vni: false,
-            is_extended: false,
-            vni: 0,
-            inner_at: 0,
-            inner_source: Address::UNSPECIFIED,
-            inner_destination: Address::UNSPECIFIED,
-            ether_type: 0,
-            source_port: 0,
-            destination_port: 0,
-            protocol: 0,
-            intent: Intent::Unknown,
+            ..Self::NONE
+        };
+    }
+
+    /// No packet yet.
+    const NONE: Self = Self {
+        ingress: 0,
+        egress: 0,
+        length: 0,
+        leg: Leg::NONE,
+        outer_source: [0; 4],
+        outer_destination: [0; 4],
+        ttl: 0,
+        outer_end: 0,
+        outer_length: 0,
+        tunnel: 0,
+        has_vni: false,
+        fault: None,
+        vni: 0,
+        label: 0,
+        options_len: 0,
+        inner_at: 0,
+        inner_source: Address::UNSPECIFIED,
+        inner_destination: Address::UNSPECIFIED,
+        ether_type: 0,
+        source_port: 0,
+        destination_port: 0,
+        protocol: 0,
+        intent: Intent::Unknown,
+    };
+
+    /// Bytes of options that don't go on into a tunnel of this number: all of them into another kind of
+    /// tunnel, only the identifier, which is for gateways, into the same.
+    #[inline(always)]
+    pub(super) const fn options_lost(&self, tunnel: u8) -> u32 {
+        #[expect(clippy::cast_possible_truncation, reason = "12 fits")]
+        const IDENTIFIER: u32 = Identifier::LEN as u32;
+        if self.tunnel != tunnel {
+            self.options_len
+        } else if self.label != 0 {
+            IDENTIFIER
+        } else {
+            0
         }
     }
 
@@ -96,7 +135,7 @@ impl Packet {
             ingress: self.ingress,
             egress: self.egress,
             leg: self.leg,
-            vni: self.vni,
+            vni: if self.label == 0 { self.vni } else { self.label },
             length: self.length,
             outer_source: outer(self.outer_source),
             outer_destination: outer(self.outer_destination),

@@ -3,7 +3,7 @@
 use super::packet::Packet;
 use crate::reason::Reason;
 use crate::scope::Scope;
-use crate::tables::{Interface, NextHop, Tables, Target, TargetKey};
+use crate::tables::{Interface, NextHop, Tables, Target, TargetKey, tunnel};
 
 /// What the tunnel header says about the packet's origin.
 #[derive(Clone, Copy)]
@@ -24,12 +24,18 @@ pub(super) fn identify<T: Tables>(
     }
     let settings = tables.settings();
     let vni = packet.vni;
-    let is_label = vni != 0 && settings.label_first <= vni && vni <= settings.label_last;
-    let scope = Scope::on_wire(interface.underlay, vni, is_label);
-    if packet.is_extended {
-        // A VNI that isn't ours may be a VXLAN device of the host with extensions of its own.
+    let is_geneve = packet.tunnel == tunnel::GENEVE;
+    let (scope, is_label) = if packet.label != 0 {
+        (Scope::labelled(packet.label), true)
+    } else if !is_geneve && vni != 0 && settings.label_first <= vni && vni <= settings.label_last {
+        (Scope::labelled(vni), true)
+    } else {
+        (Scope::on_wire(interface.underlay, is_geneve, vni), false)
+    };
+    if let Some(fault) = packet.fault {
+        // A VNI that isn't ours may be a tunnel of the host's, with extensions of its own.
         let ours = is_label || tables.knows(scope).is_some();
-        return Err(if ours { Reason::TunnelFlags } else { Reason::LocalVni });
+        return Err(if ours { fault } else { Reason::LocalVni });
     }
     Ok(Identifier { scope, is_label })
 }
@@ -85,7 +91,7 @@ pub(super) fn next_hop<'t, T: Tables>(
     if packet.ttl <= 1 {
         return Err(Reason::TtlExpired);
     }
-    if packet.outer_length > hop.mtu {
+    if packet.outer_length - packet.options_lost(target.tunnel) > hop.mtu {
         return Err(Reason::EgressMtu);
     }
     Ok(hop)

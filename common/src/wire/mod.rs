@@ -5,6 +5,7 @@
 
 mod arp;
 mod ethernet;
+mod geneve;
 mod icmp;
 mod ipv4;
 mod ipv6;
@@ -14,6 +15,7 @@ mod vxlan;
 
 pub use arp::Arp;
 pub use ethernet::{EtherType, Ethernet};
+pub use geneve::{Geneve, GeneveOption, Identifier};
 pub use icmp::{Icmp, NeighbourSolicitation};
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;

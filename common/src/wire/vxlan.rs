@@ -34,6 +34,13 @@ impl Vxlan {
     /// GBP's G, GPE's version, P, B and O bits (draft-smith-vxlan-group-policy, draft-ietf-nvo3-vxlan-gpe).
     const EXTENSIONS: u8 = 0x80 | 0x30 | 0x04 | 0x02 | 0x01;
 
+    /// A header with a network identifier and nothing else.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(vni: u32) -> Self {
+        Self { flags: Self::VNI_VALID, reserved: [0; 3], vni_reserved: (vni << 8).to_be_bytes() }
+    }
+
     /// Whether the header carries a network identifier at all.
     #[inline(always)]
     #[must_use]
@@ -53,13 +60,6 @@ impl Vxlan {
     #[must_use]
     pub const fn vni(&self) -> u32 {
         u32::from_be_bytes(self.vni_reserved) >> 8
-    }
-
-    /// The header's second half: the identifier and a reserved byte.
-    #[inline(always)]
-    #[must_use]
-    pub const fn vni_word(&self) -> [u8; 4] {
-        self.vni_reserved
     }
 
     /// Replaces the network identifier; the reserved byte stays.

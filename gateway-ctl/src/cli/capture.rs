@@ -89,14 +89,14 @@ impl Capture {
         self.frames.push(Frame { time, bytes });
     }
 
-    /// Destinations of the UDP packets in the capture that carry VXLAN on one of its usual ports.
+    /// Destinations of the UDP packets in the capture to one of the usual ports of VXLAN and Geneve.
     pub(super) fn tunnel_destinations(&self) -> BTreeSet<Ipv4Addr> {
         self.frames.iter().filter_map(|frame| tunnel_destination(&frame.bytes)).collect()
     }
 }
 
 fn tunnel_destination(bytes: &[u8]) -> Option<Ipv4Addr> {
-    const VXLAN_PORTS: [u16; 2] = [4789, 8472];
+    const TUNNEL_PORTS: [u16; 3] = [4789, 8472, 6081];
     let mut bytes = bytes.to_vec();
     let frame = SliceFrame(&mut bytes);
     let ethernet: Ethernet = frame.read(0)?;
@@ -105,7 +105,7 @@ fn tunnel_destination(bytes: &[u8]) -> Option<Ipv4Addr> {
         return None;
     }
     let udp: Udp = frame.read(Ethernet::LEN + ip.header_len())?;
-    VXLAN_PORTS.contains(&udp.destination.get()).then(|| ip.destination.into())
+    TUNNEL_PORTS.contains(&udp.destination.get()).then(|| ip.destination.into())
 }
 
 fn ensure_ethernet(link: DataLink) -> anyhow::Result<()> {

@@ -10,12 +10,14 @@ use isthmus_common::address::Address;
 use isthmus_common::id::Vni;
 use isthmus_common::rules::MAX_RULES;
 use isthmus_common::scope::{Scope, Underlay};
-use isthmus_common::tables::{TUNNEL_PORTS, TargetKey};
+use isthmus_common::tables::{TUNNEL_PORTS, TargetKey, Tunnel};
 use uuid::Uuid;
 
 use super::plan::{Peer, Plan, PlannedRule, PlannedTarget, Refused};
 use super::replica::{Declared, Replica};
-use crate::model::{AccessLevel, Endpoint, Mapping, Mode, Network, ObjectRef, Protocol, Resource};
+use crate::model::{
+    AccessLevel, Encapsulation, Endpoint, Mapping, Mode, Network, ObjectRef, Protocol, Resource,
+};
 
 /// What the gateway's own place in the world adds to the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,7 +39,7 @@ impl Site {
 pub fn compile(replica: &Replica, site: &Site) -> Plan {
     let mut plan = Plan {
         label_range: replica.label_range,
-        ports: BTreeSet::new(),
+        ports: BTreeMap::new(),
         mappings: BTreeSet::new(),
         scopes: BTreeMap::new(),
         targets: BTreeMap::new(),
@@ -73,13 +75,14 @@ fn oldest_first<'a, T>(declared: impl Iterator<Item = &'a Declared<T>>) -> Vec<&
 struct Place<'a> {
     network: &'a Network,
     underlay: Underlay,
+    tunnel: Tunnel,
     vni: Vni,
     port: u16,
 }
 
 impl Place<'_> {
     fn scope(&self) -> Scope {
-        Scope::network(self.underlay, self.vni)
+        Scope::network(self.underlay, self.tunnel, self.vni)
     }
 }
 
@@ -88,17 +91,22 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
     let mut holders: BTreeMap<Scope, &Network> = BTreeMap::new();
     for declared in oldest_first(replica.networks.values()) {
         let network = &declared.spec;
-        let (vni, udp_port) = (network.encapsulation.vni(), network.encapsulation.udp_port());
-        let place = Place { network, underlay: site.underlay(&network.provider), vni, port: udp_port };
+        let (tunnel, vni, port) = match network.encapsulation {
+            Encapsulation::Vxlan { vni, udp_port } => (Tunnel::Vxlan, vni, udp_port),
+            Encapsulation::Geneve { vni, udp_port } => (Tunnel::Geneve, vni, udp_port),
+        };
+        let place = Place { network, underlay: site.underlay(&network.provider), tunnel, vni, port };
         let obstacle = if let Some(other) = holders.get(&place.scope()) {
             Some(format!(
                 "network {:?} of provider {:?} already uses VNI {vni} on the same underlay; give one of the two \
                  providers an interface of its own with --interface IF=PROVIDER",
                 other.name, other.provider
             ))
-        } else if plan.ports.len() == TUNNEL_PORTS && !plan.ports.contains(&udp_port) {
+        } else if plan.ports.get(&port).is_some_and(|other| *other != tunnel) {
+            Some(format!("UDP port {port} carries another encapsulation already; choose another udp_port"))
+        } else if plan.ports.len() == TUNNEL_PORTS && !plan.ports.contains_key(&port) {
             Some(format!(
-                "UDP port {udp_port} would be one too many: a gateway listens on at most {TUNNEL_PORTS} ports, \
+                "UDP port {port} would be one too many: a gateway listens on at most {TUNNEL_PORTS} ports, \
                  and other networks use {}",
                 join(&plan.ports)
             ))
@@ -118,7 +126,7 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
             });
             continue;
         }
-        plan.ports.insert(udp_port);
+        plan.ports.insert(port, tunnel);
         plan.scopes.insert(place.scope(), None);
         holders.insert(place.scope(), network);
         places.insert(&network.name, place);
@@ -130,8 +138,8 @@ fn is_own(site: &Site, endpoint: &Endpoint) -> bool {
     matches!(endpoint.vtep, IpAddr::V4(vtep) if site.addresses.contains(&vtep))
 }
 
-fn join(ports: &BTreeSet<u16>) -> String {
-    ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ")
+fn join(ports: &BTreeMap<u16, Tunnel>) -> String {
+    ports.keys().map(u16::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// The entries of one mapping, before they are known to agree with the others'.
@@ -251,6 +259,7 @@ fn plain_target(place: &Place<'_>, address: IpAddr) -> Result<PlannedTarget, Str
         network: name.clone(),
         vtep,
         vni: place.vni,
+        tunnel: place.tunnel,
         port: place.port,
         forward: None,
         answers: None,

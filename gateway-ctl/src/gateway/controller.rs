@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use isthmus_common::reason::Reason;
 use isthmus_common::rules::{Direction, Leg};
 use isthmus_common::scope::Underlay;
-use isthmus_common::tables::{Count, INTERFACE_ADDRESSES, NextHop, TUNNEL_PORTS};
+use isthmus_common::tables::{Count, INTERFACE_ADDRESSES, NextHop, Tunnel};
 use isthmus_common::wire::Vxlan;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
@@ -237,10 +237,7 @@ impl Controller {
     }
 
     fn write_interfaces(&mut self, plan: Option<&Plan>) -> Result<(), DataPlaneError> {
-        let mut ports: Vec<u16> = plan.iter().flat_map(|plan| plan.ports.iter().copied()).collect();
-        if !ports.contains(&Vxlan::PORT) && ports.len() < TUNNEL_PORTS {
-            ports.push(Vxlan::PORT);
-        }
+        let ports = plan.map_or_else(|| vec![(Vxlan::PORT, Tunnel::Vxlan)], Plan::tunnel_ports);
         for attached in &self.attached {
             let addresses = self.tunnel_addresses(attached);
             if addresses.is_empty() {

@@ -15,7 +15,7 @@ use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
     COUNTERS, Count, EventBudget, INTERFACE_PROBES, INTERFACE_SLOTS, Interface, LegCount, LegDrop,
-    NextHopPair, Policy, PolicyKey, RECEIVED, Settings, Target, TargetKey,
+    NextHopPair, Policy, PolicyKey, RECEIVED, Settings, Target, TargetKey, Tunnel, TunnelPort,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
@@ -556,10 +556,15 @@ fn ignore_missing(result: Result<(), MapError>) -> Result<(), MapError> {
 
 /// An interface's record for the data plane.
 #[must_use]
-pub fn interface_record(ifindex: u32, underlay: u8, ports: &[u16], addresses: &[Ipv4Addr]) -> Interface {
+pub fn interface_record(
+    ifindex: u32,
+    underlay: u8,
+    ports: &[(u16, Tunnel)],
+    addresses: &[Ipv4Addr],
+) -> Interface {
     let mut record = Interface { ifindex, underlay: underlay.into(), ..Interface::default() };
-    for (place, port) in record.ports.iter_mut().zip(ports) {
-        *place = *port;
+    for (place, (port, tunnel)) in record.ports.iter_mut().zip(ports) {
+        *place = TunnelPort { port: *port, tunnel: tunnel.number(), reserved: 0 };
     }
     for (place, address) in record.addresses.iter_mut().zip(addresses) {
         *place = address.octets();

@@ -381,6 +381,8 @@ impl Installed {
             port: planned.port,
             forward_underlay,
             return_underlay,
+            tunnel: planned.tunnel.number(),
+            reserved: [0; 3],
         })
     }
 

@@ -6,7 +6,6 @@ use std::net::Ipv4Addr;
 use isthmus_common::reason::Reason;
 use isthmus_common::scope::Underlay;
 use isthmus_common::tables::{Count, NextHop};
-use isthmus_common::wire::Vxlan;
 
 use super::compile::{Site, compile};
 use super::dataplane::{DataPlane, DataPlaneError, interface_record};
@@ -45,11 +44,7 @@ impl Offline {
         let mut installed = Installed::new(&capacity);
         let plan = compile(replica, &Site::default());
         installed.install(&mut dataplane, &plan)?;
-        let mut ports: Vec<u16> = plan.ports.iter().copied().collect();
-        if ports.is_empty() {
-            ports.push(Vxlan::PORT);
-        }
-        let record = interface_record(IFINDEX, Underlay::SHARED.get(), &ports, addresses);
+        let record = interface_record(IFINDEX, Underlay::SHARED.get(), &plan.tunnel_ports(), addresses);
         // Loopback is a device every namespace has; the trace program never sends to it.
         let slot = dataplane.set_interface(&record).map_err(InstallError::Write)?;
         let source = addresses.first().copied().unwrap_or(Ipv4Addr::UNSPECIFIED);

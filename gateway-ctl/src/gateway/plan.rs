@@ -6,7 +6,8 @@ use std::net::Ipv4Addr;
 use isthmus_common::address::Address;
 use isthmus_common::id::{LabelRange, Vni};
 use isthmus_common::scope::{Scope, Underlay};
-use isthmus_common::tables::TargetKey;
+use isthmus_common::tables::{TUNNEL_PORTS, TargetKey, Tunnel};
+use isthmus_common::wire::Vxlan;
 use uuid::Uuid;
 
 use crate::model::{AccessLevel, ObjectRef, PortRange, Protocol};
@@ -17,7 +18,7 @@ pub struct Plan {
     /// VNIs that are labels.
     pub label_range: LabelRange,
     /// Tunnel ports to listen on.
-    pub ports: BTreeSet<u16>,
+    pub ports: BTreeMap<u16, Tunnel>,
     /// Mappings in force.
     pub mappings: BTreeSet<Uuid>,
     /// Known scopes; a label's with its mapping.
@@ -30,6 +31,19 @@ pub struct Plan {
     pub refused: Vec<Refused>,
 }
 
+impl Plan {
+    /// What interfaces listen on: the networks' ports, and VXLAN's own where there is room, so that
+    /// labels are understood before any network is declared.
+    #[must_use]
+    pub fn tunnel_ports(&self) -> Vec<(u16, Tunnel)> {
+        let mut ports = self.ports.clone();
+        if ports.len() < TUNNEL_PORTS {
+            ports.entry(Vxlan::PORT).or_insert(Tunnel::Vxlan);
+        }
+        ports.into_iter().collect()
+    }
+}
+
 /// Where packets for one address go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedTarget {
@@ -39,6 +53,8 @@ pub struct PlannedTarget {
     pub vtep: Ipv4Addr,
     /// The network's VNI.
     pub vni: Vni,
+    /// How the network's frames travel.
+    pub tunnel: Tunnel,
     /// The network's tunnel port.
     pub port: u16,
     /// Rules on requests to the address, and the underlay they come from.

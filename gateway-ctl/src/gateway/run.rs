@@ -43,7 +43,7 @@ pub enum RunError {
     #[error("interface {0} is named twice")]
     Twice(String),
     /// More providers than there are underlay numbers.
-    #[error("more than 253 interfaces are bound to providers")]
+    #[error("interfaces are bound to more than {} providers", Underlay::MAX - 1)]
     Providers,
     /// The broker's address can't be read.
     #[error("broker address {0:?} is not a URL such as http://127.0.0.1:6190")]

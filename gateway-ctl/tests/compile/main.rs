@@ -17,6 +17,7 @@ use isthmus_common::address::Address;
 use isthmus_common::id::{Label, Vni};
 use isthmus_common::scope::{Scope, Underlay};
 use isthmus_common::tables::TargetKey;
+use isthmus_common::tables::Tunnel;
 
 use objects::{identifier, label, mapping, network, replica, resource};
 
@@ -40,7 +41,7 @@ fn red_to_blue(number: u8, resources: &[(&str, AccessLevel)]) -> Spec {
 }
 
 fn vni_scope(vni: u32) -> Scope {
-    Scope::network(Underlay::SHARED, Vni::new(vni).unwrap())
+    Scope::network(Underlay::SHARED, Tunnel::Vxlan, Vni::new(vni).unwrap())
 }
 
 #[test]
@@ -58,7 +59,7 @@ fn a_provider_on_an_interface_of_its_own_may_use_the_same_vni() {
     let plan = compile(&replica([red(), network("rose", "other", 42, 4789, &[])]), &site);
     assert_eq!(plan.refused, []);
     let scopes: Vec<Scope> = plan.scopes.keys().copied().collect();
-    assert_eq!(scopes, [vni_scope(42), Scope::network(underlay, Vni::new(42).unwrap())]);
+    assert_eq!(scopes, [vni_scope(42), Scope::network(underlay, Tunnel::Vxlan, Vni::new(42).unwrap())]);
 }
 
 /// Mapping's number, protocol, ports, level.

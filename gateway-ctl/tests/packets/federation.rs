@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   red   VNI 42, vtep 192.0.2.1   ─┐ if 11            if 12 ┌─ blue  VNI 77, UDP port 8472, vtep 203.0.113.2
-//!   pink  VNI 43, vtep 192.0.2.3   ─┴────── gateway ─────────┘
+//!   pink  VNI 43, vtep 192.0.2.3   ─┤                          ├─ gold  Geneve VNI 42, vtep 203.0.113.4
+//!   gray  Geneve VNI 43, 192.0.2.5 ─┴────── gateway ─────────┘
 //!                                              │ if 13, an underlay of its own
 //!                                              └─ green VNI 42 (again), vtep 198.51.100.3
 //! ```
@@ -16,11 +17,12 @@ use isthmus::gateway::install::{Capacity, InstallError, Installed, TableWriter};
 use isthmus::gateway::plan::Plan;
 use isthmus::model::AccessLevel::{Connect, Full, None as Nothing, Observe};
 use isthmus::model::Protocol::{Any, Icmp, Tcp, Udp};
-use isthmus::model::Spec;
+use isthmus::model::{Encapsulation, Spec};
+use isthmus_common::id::Vni;
 use isthmus_common::scope::Underlay;
 use isthmus_common::tables::{Interface, NextHop};
 
-use crate::objects::{mapping, network, replica, resource};
+use crate::objects::{mapping, network, network_on, replica, resource};
 
 pub(crate) const RED: u32 = 42;
 pub(crate) const PINK: u32 = 43;
@@ -28,6 +30,10 @@ pub(crate) const BLUE: u32 = 77;
 /// On another underlay, hence not red.
 pub(crate) const GREEN: u32 = RED;
 pub(crate) const PORT: u16 = 4789;
+/// The same number as red's, in Geneve: another network.
+pub(crate) const GOLD: u32 = RED;
+pub(crate) const GRAY: u32 = PINK;
+pub(crate) const GENEVE_PORT: u16 = 6081;
 /// Blue listens on another port than the rest.
 pub(crate) const BLUE_PORT: u16 = 8472;
 
@@ -47,6 +53,8 @@ pub(crate) const BLUE_VTEP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 pub(crate) const LOST_VTEP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 pub(crate) const NARROW_VTEP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 8);
 pub(crate) const VANISHED_VTEP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 9);
+pub(crate) const GOLD_VTEP: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 4);
+pub(crate) const GRAY_VTEP: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 5);
 pub(crate) const GREEN_VTEP: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 3);
 
 /// Largest outer IP packet that the way to [`NARROW_VTEP`] takes, bytes.
@@ -63,9 +71,18 @@ pub(crate) const RED_TO_BLUE_TOO: u8 = 2;
 pub(crate) const BLUE_TO_RED: u8 = 3;
 pub(crate) const RED_TO_PINK: u8 = 4;
 pub(crate) const RED_TO_GREEN: u8 = 5;
+pub(crate) const RED_TO_GOLD: u8 = 6;
+pub(crate) const GOLD_TO_GRAY: u8 = 7;
+
+/// A network on Geneve and its usual port.
+fn geneve_network(name: &str, vni: u32, endpoints: &[(&str, &str)]) -> Spec {
+    let encapsulation = Encapsulation::Geneve { vni: Vni::new(vni).unwrap(), udp_port: GENEVE_PORT };
+    network_on(encapsulation, name, "default", endpoints)
+}
 
 fn objects() -> Vec<Spec> {
     let [red, pink, blue, green] = [RED_VTEP, PINK_VTEP, BLUE_VTEP, GREEN_VTEP].map(|vtep| vtep.to_string());
+    let [gold, gray] = [GOLD_VTEP, GRAY_VTEP].map(|vtep| vtep.to_string());
     let [lost, narrow, vanished] = [LOST_VTEP, NARROW_VTEP, VANISHED_VTEP].map(|vtep| vtep.to_string());
     vec![
         network(
@@ -96,6 +113,10 @@ fn objects() -> Vec<Spec> {
             ],
         ),
         network("green", "elsewhere", GREEN, PORT, &[("10.3.0.50", &green)]),
+        geneve_network("gold", GOLD, &[("10.4.0.60", &gold)]),
+        geneve_network("gray", GRAY, &[("10.5.0.70", &gray)]),
+        resource("gold", "gold", &["10.4.0.60"], Any, &[]),
+        resource("gray", "gray", &["10.5.0.70"], Any, &[]),
         resource("web", "blue", &["10.1.0.20", "fd00:b::20"], Tcp, &[(80, 80), (440, 450)]),
         resource("ping", "blue", &["10.1.0.20", "fd00:b::20"], Icmp, &[]),
         resource("dns", "blue", &["10.1.0.20"], Udp, &[(53, 53)]),
@@ -124,6 +145,8 @@ fn objects() -> Vec<Spec> {
         Spec::Mapping(mapping(BLUE_TO_RED, "blue", "red", &[("ssh", Connect)])),
         Spec::Mapping(mapping(RED_TO_PINK, "red", "pink", &[("pink", Full)])),
         Spec::Mapping(mapping(RED_TO_GREEN, "red", "green", &[("green", Connect)])),
+        Spec::Mapping(mapping(RED_TO_GOLD, "red", "gold", &[("gold", Full)])),
+        Spec::Mapping(mapping(GOLD_TO_GRAY, "gold", "gray", &[("gray", Full)])),
     ]
 }
 
@@ -145,7 +168,7 @@ pub(crate) fn capacity() -> Capacity {
 
 /// The gateway's interfaces; each takes packets for all addresses of its underlay, its own first.
 pub(crate) fn interfaces(plan: &Plan) -> [Interface; 3] {
-    let ports: Vec<u16> = plan.ports.iter().copied().collect();
+    let ports = plan.tunnel_ports();
     let shared = Underlay::SHARED.get();
     [
         interface_record(WEST, shared, &ports, &[WEST_ADDRESS, WEST_SECOND_ADDRESS, EAST_ADDRESS]),
@@ -180,6 +203,8 @@ pub(crate) fn fill<W: TableWriter>(
         (NARROW_VTEP, EAST, EAST_ADDRESS),
         (VANISHED_VTEP, EAST, EAST_ADDRESS),
         (GREEN_VTEP, FAR, FAR_ADDRESS),
+        (GOLD_VTEP, EAST, EAST_ADDRESS),
+        (GRAY_VTEP, WEST, WEST_ADDRESS),
     ];
     for (vtep, ifindex, source) in ways {
         let hop = NextHop {

@@ -12,8 +12,8 @@ use etherparse::{
 };
 
 use crate::federation::{
-    BLUE, BLUE_PORT, BLUE_VTEP, EAST, EAST_ADDRESS, FAR, FAR_ADDRESS, GREEN, GREEN_VTEP, PORT, RED, RED_VTEP,
-    WEST, WEST_ADDRESS, gateway_mac, vtep_mac,
+    BLUE, BLUE_PORT, BLUE_VTEP, EAST, EAST_ADDRESS, FAR, FAR_ADDRESS, GENEVE_PORT, GOLD, GOLD_VTEP, GREEN,
+    GREEN_VTEP, PORT, RED, RED_VTEP, WEST, WEST_ADDRESS, gateway_mac, vtep_mac,
 };
 
 /// A checksum field.
@@ -25,6 +25,57 @@ pub(crate) enum Checksum {
     Absent,
     /// As given.
     Wrong(u16),
+}
+
+/// The fields of a Geneve header, but for the VNI (RFC 8926 §3.4).
+#[derive(Clone, Debug)]
+pub(crate) struct Geneve {
+    pub(crate) version: u8,
+    /// O, C and the reserved bits.
+    pub(crate) flags: u8,
+    pub(crate) protocol: u16,
+    pub(crate) reserved: u8,
+    /// Whole options, one behind the other.
+    pub(crate) options: Vec<u8>,
+    /// The header's length says this many words more than there are.
+    pub(crate) excess: u8,
+}
+
+impl Geneve {
+    pub(crate) const CONTROL: u8 = 0x80;
+    pub(crate) const CRITICAL: u8 = 0x40;
+
+    /// In front of an Ethernet frame.
+    pub(crate) const fn plain() -> Self {
+        Self { version: 0, flags: 0, protocol: 0x6558, reserved: 0, options: Vec::new(), excess: 0 }
+    }
+
+    /// With these options; C is set if one of them is critical.
+    pub(crate) fn with(options: &[Vec<u8>]) -> Self {
+        let critical = options.iter().any(|option| option[2] & 0x80 != 0);
+        Self { flags: if critical { Self::CRITICAL } else { 0 }, options: options.concat(), ..Self::plain() }
+    }
+
+    fn header(&self, vni: u32) -> Vec<u8> {
+        let words = u8::try_from(self.options.len() / 4).unwrap() + self.excess;
+        let mut header = vec![self.version << 6 | words, self.flags];
+        header.extend(self.protocol.to_be_bytes());
+        header.extend(&vni.to_be_bytes()[1..]);
+        header.push(self.reserved);
+        header.extend(&self.options);
+        header
+    }
+}
+
+/// A Geneve option.
+pub(crate) fn option(class: u16, kind: u8, data: &[u8]) -> Vec<u8> {
+    let [high, low] = class.to_be_bytes();
+    [&[high, low, kind, u8::try_from(data.len() / 4).unwrap()], data].concat()
+}
+
+/// The option that carries a label: docs/wire-format.md.
+pub(crate) fn identifier_option(label: u32) -> Vec<u8> {
+    option(0xff49, 0x81, &[&label.to_be_bytes()[1..], &[0], &[0, 0, 0, 9]].concat())
 }
 
 /// The fields of a tunnel packet.
@@ -54,6 +105,8 @@ pub(crate) struct Outer {
     pub(crate) vxlan_reserved: [u8; 3],
     pub(crate) vni: u32,
     pub(crate) vxlan_reserved_last: u8,
+    /// Geneve instead of VXLAN.
+    pub(crate) geneve: Option<Geneve>,
     pub(crate) inner: Vec<u8>,
     /// After the outer IP packet.
     pub(crate) padding: Vec<u8>,
@@ -85,6 +138,7 @@ impl Outer {
             vxlan_reserved: [0; 3],
             vni: RED,
             vxlan_reserved_last: 0,
+            geneve: None,
             inner,
             padding: Vec::new(),
         }
@@ -115,6 +169,22 @@ impl Outer {
         }
     }
 
+    /// The same from gold, in Geneve.
+    pub(crate) fn from_gold(geneve: Geneve, inner: Vec<u8>) -> Self {
+        Self {
+            source: GOLD_VTEP,
+            source_mac: vtep_mac(GOLD_VTEP),
+            destination_port: GENEVE_PORT,
+            vni: GOLD,
+            geneve: Some(geneve),
+            ..Self::from_blue(inner)
+        }
+    }
+
+    fn tunnel(&self) -> Vec<u8> {
+        self.geneve.as_ref().map_or_else(|| self.vxlan().to_vec(), |geneve| geneve.header(self.vni))
+    }
+
     /// The VXLAN header's 8 bytes (RFC 7348 §5).
     fn vxlan(&self) -> [u8; 8] {
         let mut header = [0; 8];
@@ -126,7 +196,7 @@ impl Outer {
     }
 
     fn udp_payload(&self) -> Vec<u8> {
-        [&self.vxlan()[..], &self.inner].concat()
+        [&self.tunnel()[..], &self.inner].concat()
     }
 
     fn ip_header(&self) -> Ipv4Header {
@@ -145,7 +215,7 @@ impl Outer {
             destination: self.destination.octets(),
             options: Ipv4Options::try_from(&self.options[..]).unwrap(),
         };
-        header.set_payload_len(UdpHeader::LEN + 8 + self.inner.len()).unwrap();
+        header.set_payload_len(UdpHeader::LEN + self.udp_payload().len()).unwrap();
         header.header_checksum = match self.ip_checksum {
             Checksum::Right => header.calc_header_checksum(),
             Checksum::Absent => 0,

@@ -8,7 +8,7 @@ use isthmus::gateway::dataplane::DataPlane;
 use isthmus::gateway::install::{Installed, TableWriter};
 use isthmus_common::event::Event;
 use isthmus_common::host::{HostTables, SliceFrame};
-use isthmus_common::pipeline::process;
+use isthmus_common::pipeline::{Packet, process};
 use isthmus_common::reason::Verdict;
 use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
@@ -106,9 +106,10 @@ impl HostGateway {
 
     pub(crate) fn run(&self, frame: &[u8], ingress: u32) -> Outcome {
         let mut frame = frame.to_vec();
-        let verdict = process(&mut SliceFrame(&mut frame), &self.tables, ingress);
+        let mut slice = SliceFrame(&mut frame);
+        let verdict = process(&mut slice, &self.tables, &mut Packet::default(), ingress);
         let event = self.tables.record.borrow_mut().last.take().expect("every packet is accounted for");
-        Outcome { verdict, event, frame }
+        Outcome { verdict, event, frame: slice.0.to_vec() }
     }
 }
 

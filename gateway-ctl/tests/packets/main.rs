@@ -80,8 +80,15 @@ fn check_parsed(event: &Event, frame: &[u8]) -> Result<(), String> {
     let Some(NetSlice::Ipv4(outer_ip)) = &outer.net else { return Err("no outer IPv4".into()) };
     let Some(TransportSlice::Udp(outer_udp)) = &outer.transport else { return Err("no outer UDP".into()) };
     let payload = outer_udp.payload();
-    let vni = u32::from_be_bytes([0, payload[4], payload[5], payload[6]]);
-    let inner = SlicedPacket::from_ethernet(&payload[8..]).map_err(|error| error.to_string())?;
+    let options = match outer_udp.destination_port() {
+        federation::GENEVE_PORT => &payload[8..8 + usize::from(payload[0] & 0x3f) * 4],
+        _ => &[],
+    };
+    // The identifier option's label counts as the VNI.
+    let vni = if options.starts_with(&[0xff, 0x49, 0x81, 2]) { &options[4..7] } else { &payload[4..7] };
+    let vni = u32::from_be_bytes([0, vni[0], vni[1], vni[2]]);
+    let inner =
+        SlicedPacket::from_ethernet(&payload[8 + options.len()..]).map_err(|error| error.to_string())?;
     let (source, mut destination, protocol) = match &inner.net {
         Some(NetSlice::Ipv4(ip)) => {
             let header = ip.header();

@@ -22,6 +22,17 @@ pub(crate) fn label(number: u8) -> u32 {
 
 /// A network on VXLAN; endpoints are (inner address, vtep).
 pub(crate) fn network(name: &str, provider: &str, vni: u32, port: u16, endpoints: &[(&str, &str)]) -> Spec {
+    let encapsulation = Encapsulation::Vxlan { vni: Vni::new(vni).unwrap(), udp_port: port };
+    network_on(encapsulation, name, provider, endpoints)
+}
+
+/// A network with this encapsulation.
+pub(crate) fn network_on(
+    encapsulation: Encapsulation,
+    name: &str,
+    provider: &str,
+    endpoints: &[(&str, &str)],
+) -> Spec {
     let endpoint = |(address, vtep): &(&str, &str)| Endpoint {
         address: address.parse().unwrap(),
         mac: None,
@@ -30,7 +41,7 @@ pub(crate) fn network(name: &str, provider: &str, vni: u32, port: u16, endpoints
     Spec::Network(Network {
         name: name.to_owned(),
         provider: provider.to_owned(),
-        encapsulation: Encapsulation::Vxlan { vni: Vni::new(vni).unwrap(), udp_port: port },
+        encapsulation,
         prefixes: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         gateway_address: None,
         endpoints: endpoints.iter().map(endpoint).collect(),

@@ -3,7 +3,7 @@
 use std::fmt::{self, Write as _};
 
 use isthmus_common::host::{HostTables, Record, SliceFrame};
-use isthmus_common::pipeline::process;
+use isthmus_common::pipeline::{Packet, process};
 use isthmus_common::reason::{Reason, Verdict};
 use isthmus_common::rules::Leg;
 use isthmus_common::tables::Count;
@@ -78,7 +78,7 @@ impl Check {
         let ingress = 5 + u32::from(ingress % 3);
         let mut after = frame.to_vec();
         tables.record.replace(Record::default());
-        let verdict = process(&mut SliceFrame(&mut after), tables, ingress);
+        let verdict = process(&mut SliceFrame(&mut after), tables, &mut Packet::default(), ingress);
         let record = tables.record.take();
         examine(situation, ingress, frame, &after, verdict, &record).map_err(|fault| Disagreement {
             fault,

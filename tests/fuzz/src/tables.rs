@@ -7,7 +7,9 @@ use isthmus_common::host::HostTables;
 use isthmus_common::id::{Label, Vni};
 use isthmus_common::rules::{Direction, Leg, Rule, RuleSet, level};
 use isthmus_common::scope::{Scope, Underlay};
-use isthmus_common::tables::{Interface, NextHop, Policy, PolicyKey, Settings, Target, TargetKey};
+use isthmus_common::tables::{
+    Interface, NextHop, Policy, PolicyKey, Settings, Target, TargetKey, Tunnel, TunnelPort,
+};
 
 use crate::model::{Grant, Level, Mapping, Network, Situation, Traffic};
 
@@ -56,7 +58,7 @@ impl Writer<'_> {
                 ..Interface::default()
             };
             for (place, port) in record.ports.iter_mut().zip(&interface.ports) {
-                *place = *port;
+                *place = TunnelPort { port: *port, tunnel: Tunnel::Vxlan.number(), reserved: 0 };
             }
             for (place, address) in record.addresses.iter_mut().zip(&interface.addresses) {
                 *place = address.octets();
@@ -130,8 +132,17 @@ impl Writer<'_> {
     fn target(&mut self, scope: Scope, network: usize, address: std::net::IpAddr) -> &mut Target {
         let next_hop = self.hops.get(&(network, address)).copied().unwrap_or(0);
         let Network { vni, port, .. } = self.situation.networks[network];
-        let new =
-            Target { next_hop, rule_set: 0, peer: 0, vni, port, forward_underlay: 0, return_underlay: 0 };
+        let new = Target {
+            next_hop,
+            rule_set: 0,
+            peer: 0,
+            vni,
+            port,
+            forward_underlay: 0,
+            return_underlay: 0,
+            tunnel: Tunnel::Vxlan.number(),
+            reserved: [0; 3],
+        };
         let key = TargetKey { scope, address: address.into() };
         let target = self.tables.targets.entry(key).or_insert(new);
         assert_eq!((target.next_hop, target.vni), (next_hop, vni), "two networks claim {address}");
@@ -156,7 +167,7 @@ impl Writer<'_> {
 
 fn scope(network: &Network) -> Scope {
     let underlay = Underlay::new(network.underlay).expect("an underlay");
-    Scope::network(underlay, Vni::new(network.vni).expect("a VNI"))
+    Scope::network(underlay, Tunnel::Vxlan, Vni::new(network.vni).expect("a VNI"))
 }
 
 fn rule(mapping: &Mapping, grant: &Grant) -> Rule {

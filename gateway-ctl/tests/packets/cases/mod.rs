@@ -2,6 +2,7 @@
 
 mod access;
 mod egress;
+mod geneve;
 mod identify;
 mod inner;
 mod outer;
@@ -94,5 +95,6 @@ pub(crate) fn all() -> Vec<Case> {
     access::add(&mut cases);
     egress::add(&mut cases);
     rewrite::add(&mut cases);
+    geneve::add(&mut cases);
     cases
 }
