@@ -8,7 +8,7 @@ use isthmus_common::reason::{Reason, Verdict};
 use isthmus_common::rules::Leg;
 use isthmus_common::tables::Count;
 
-use crate::model::{Situation, situations};
+use crate::model::{Situation, Tunnel, situations};
 use crate::oracle::{Fate, Way, decide};
 use crate::tables;
 
@@ -78,9 +78,12 @@ impl Check {
         let ingress = 5 + u32::from(ingress % 3);
         let mut after = frame.to_vec();
         tables.record.replace(Record::default());
-        let verdict = process(&mut SliceFrame(&mut after), tables, &mut Packet::default(), ingress);
+        let mut view = SliceFrame(&mut after);
+        let verdict = process(&mut view, tables, &mut Packet::default(), ingress);
+        // What has been taken off in front is no part of the frame any more.
+        let SliceFrame(after) = view;
         let record = tables.record.take();
-        examine(situation, ingress, frame, &after, verdict, &record).map_err(|fault| Disagreement {
+        examine(situation, ingress, frame, after, verdict, &record).map_err(|fault| Disagreement {
             fault,
             situation: situation.name,
             ingress,
@@ -138,14 +141,29 @@ fn accounting(bytes: u64, verdict: Verdict, record: &Record) -> Result<Reason, S
 
 /// Only what docs/wire-format.md names has changed, into what it says; checksums are as right or as wrong as before.
 fn translated(way: &Way, before: &[u8], after: &[u8]) -> Result<(), String> {
-    demand("length", before.len(), after.len())?;
-    let mut wanted = before.to_vec();
+    let lost = usize::from(way.lost);
+    demand("length", before.len() - lost, after.len())?;
+    let mut wanted = [&before[..50], &before[50 + lost..]].concat();
+    for length in [16, 38] {
+        let less = u16::from_be_bytes([before[length], before[length + 1]]) - way.lost;
+        wanted[length..length + 2].copy_from_slice(&less.to_be_bytes());
+    }
     wanted[0..6].copy_from_slice(&tables::hop_mac(way.member.vtep));
     wanted[6..12].copy_from_slice(&way.egress.mac);
     wanted[22] -= 1;
     wanted[26..30].copy_from_slice(&way.egress.addresses[0].octets());
     wanted[30..34].copy_from_slice(&way.member.vtep.octets());
     wanted[36..38].copy_from_slice(&way.network.port.to_be_bytes());
+    match (way.tunnel, way.network.tunnel) {
+        (Tunnel::Vxlan, Tunnel::Vxlan) => {}
+        (Tunnel::Geneve, Tunnel::Geneve) => {
+            // Fewer words of options, none of them critical.
+            wanted[42] -= u8::try_from(lost / 4).map_err(|_| "more options than there can be")?;
+            wanted[43] &= !0x40;
+        }
+        (Tunnel::Vxlan, Tunnel::Geneve) => wanted[42..50].copy_from_slice(&[0, 0, 0x65, 0x58, 0, 0, 0, 0]),
+        (Tunnel::Geneve, Tunnel::Vxlan) => wanted[42..50].copy_from_slice(&[8, 0, 0, 0, 0, 0, 0, 0]),
+    }
     wanted[46..49].copy_from_slice(&way.network.vni.to_be_bytes()[1..]);
     // The checksum fields are judged by what they cover.
     for checksum in [24..26, 40..42] {

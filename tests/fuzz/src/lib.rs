@@ -12,3 +12,4 @@ pub mod mutate;
 pub mod oracle;
 pub mod seeds;
 pub mod tables;
+pub mod tunnel;

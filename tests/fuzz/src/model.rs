@@ -31,10 +31,19 @@ pub struct Interface {
     pub mac: [u8; 6],
     /// Largest IP packet that it takes, bytes.
     pub mtu: u32,
-    /// UDP ports that tunnels come in by.
-    pub ports: Vec<u16>,
+    /// UDP ports that tunnels come in by, and which tunnels.
+    pub ports: Vec<(u16, Tunnel)>,
     /// Packets can be redirected to it.
     pub is_egress: bool,
+}
+
+/// How frames travel over an underlay.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Tunnel {
+    /// RFC 7348.
+    Vxlan,
+    /// RFC 8926.
+    Geneve,
 }
 
 /// A virtual network.
@@ -42,7 +51,9 @@ pub struct Interface {
 pub struct Network {
     /// The underlay's number.
     pub underlay: u8,
-    /// VXLAN network identifier.
+    /// Which tunnels it uses.
+    pub tunnel: Tunnel,
+    /// Virtual network identifier.
     pub vni: u32,
     /// UDP destination port.
     pub port: u16,
@@ -165,13 +176,17 @@ pub const RED_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
 pub const BLUE_V6: Ipv6Addr = Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 0x20);
 /// VXLAN ports: the IANA's, and Linux' old one.
 pub const PORTS: [u16; 2] = [4789, 8472];
+/// Geneve ports: the IANA's, and one that a network declares.
+pub const GENEVE_PORTS: [u16; 2] = [6081, 6082];
 
 /// How many situations there are.
-pub const SITUATIONS: u8 = 10;
+pub const SITUATIONS: u8 = 17;
 
 /// All situations. The order is part of the targets' input: append only.
 #[must_use]
 pub fn situations() -> [Situation; SITUATIONS as usize] {
+    use Tunnel::{Geneve, Vxlan};
+
     [
         Situation { mappings: Vec::new(), ..between("no mappings") },
         between("one mapping with ports, connect"),
@@ -183,6 +198,13 @@ pub fn situations() -> [Situation; SITUATIONS as usize] {
         Situation { name: "next hops unresolved", ..unresolved() },
         Situation { name: "no egress device", ..no_device() },
         Situation { interfaces: Vec::new(), ..between("no interfaces") },
+        Situation { name: "VXLAN to Geneve", ..tunnels(both_directions(), [Vxlan, Geneve]) },
+        Situation { name: "Geneve to VXLAN", ..tunnels(both_directions(), [Geneve, Vxlan]) },
+        Situation { name: "Geneve to Geneve", ..tunnels(both_directions(), [Geneve; 2]) },
+        Situation { name: "labels, VXLAN to Geneve", ..tunnels(labels(), [Vxlan, Geneve]) },
+        Situation { name: "labels, Geneve to VXLAN", ..tunnels(labels(), [Geneve, Vxlan]) },
+        Situation { name: "labels, Geneve to Geneve", ..tunnels(labels(), [Geneve; 2]) },
+        geneve_mtu(),
     ]
 }
 
@@ -194,7 +216,7 @@ fn interface(index: u32, addresses: &[Ipv4Addr]) -> Interface {
         addresses: addresses.to_vec(),
         mac: [2, 0, 0, 0, 0, low],
         mtu: 1500,
-        ports: PORTS.to_vec(),
+        ports: PORTS.map(|port| (port, Tunnel::Vxlan)).to_vec(),
         is_egress: true,
     }
 }
@@ -214,6 +236,7 @@ fn grant(address: impl Into<IpAddr>, traffic: Traffic, level: Level) -> Grant {
 fn between(name: &'static str) -> Situation {
     let red = Network {
         underlay: 1,
+        tunnel: Tunnel::Vxlan,
         vni: RED,
         port: PORTS[0],
         interface: 0,
@@ -221,6 +244,7 @@ fn between(name: &'static str) -> Situation {
     };
     let blue = Network {
         underlay: 1,
+        tunnel: Tunnel::Vxlan,
         vni: BLUE,
         port: PORTS[1],
         interface: 1,
@@ -316,5 +340,29 @@ fn unresolved() -> Situation {
 fn no_device() -> Situation {
     let mut situation = both_directions();
     situation.interfaces[1].is_egress = false;
+    situation
+}
+
+/// The same with other tunnels. Between different kinds both networks have the same VNI, which does not make them one.
+fn tunnels(mut situation: Situation, tunnels: [Tunnel; 2]) -> Situation {
+    for interface in &mut situation.interfaces {
+        interface.ports.extend(GENEVE_PORTS.map(|port| (port, Tunnel::Geneve)));
+    }
+    for (index, (network, tunnel)) in situation.networks.iter_mut().zip(tunnels).enumerate() {
+        if tunnel == Tunnel::Geneve {
+            (network.tunnel, network.port) = (tunnel, GENEVE_PORTS[index]);
+        }
+    }
+    if tunnels[0] != tunnels[1] {
+        situation.networks[1].vni = RED;
+    }
+    situation
+}
+
+/// What fits an interface depends on which options go on.
+fn geneve_mtu() -> Situation {
+    let mut situation = tunnels(labels(), [Tunnel::Geneve; 2]);
+    situation.name = "labels, Geneve to Geneve, small MTU";
+    (situation.interfaces[0].mtu, situation.interfaces[1].mtu) = (100, 120);
     situation
 }

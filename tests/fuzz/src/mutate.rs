@@ -8,8 +8,10 @@ use std::ops::Range;
 use fastrand::Rng;
 
 use crate::check::{HEAD, residue};
-use crate::model::{BLUE, BLUE_V4, BLUE_V6, GATEWAYS, LABEL, PORTS, RED, RED_V4, RED_V6, VTEPS};
-use crate::seeds::{INNER_PORTS, seed};
+use crate::model::{
+    BLUE, BLUE_V4, BLUE_V6, GATEWAYS, GENEVE_PORTS, LABEL, PORTS, RED, RED_V4, RED_V6, VTEPS,
+};
+use crate::seeds::{INNER_PORTS, option, seed};
 
 /// Largest input that is made, bytes.
 pub const LARGEST: usize = 1600;
@@ -29,11 +31,24 @@ const OUTER: &[(usize, usize)] = &[
     (36, 2), // UDP destination port
     (38, 2), // UDP length
     (40, 2), // UDP checksum
-    (42, 1), // VXLAN flags
+    (42, 1), // VXLAN flags; Geneve version and length of options
+    (43, 1), // Geneve flags
+    (44, 2), // Geneve protocol type
     (46, 3), // VNI
     (49, 1), // reserved
 ];
-/// … and the inner ones', of all protocols.
+/// … those of the first Geneve options, if they are the identifier and another…
+const OPTIONS: &[(usize, usize)] = &[
+    (50, 2), // class
+    (52, 1), // type
+    (53, 1), // length
+    (54, 3), // label
+    (57, 1), // flags
+    (62, 2), // the other's class
+    (64, 1), // type
+    (65, 1), // length
+];
+/// … and the inner ones', of all protocols, behind a tunnel header without options.
 const INNER: &[(usize, usize)] = &[
     (62, 2), // Ethernet type
     // IPv4 (version, total length, fragment, protocol, addresses), then TCP, UDP, ICMP
@@ -67,11 +82,11 @@ const INNER: &[(usize, usize)] = &[
 
 const BYTES: &[u8] = &[
     0, 1, 2, 4, 5, 12, 13, 16, 18, 134, 137, 6, 17, 58, 44, 47, 0x45, 0x46, 0x4f, 0x44, 0x55, 0x60, 0x6f,
-    0x08, 0x88, 0x0c, 0x48, 0x02, 0x10, 0x12, 3, 8, 11, 14, 128, 129, 135, 136, 0x7f, 0xff,
+    0x08, 0x88, 0x0c, 0x48, 0x02, 0x10, 0x12, 3, 8, 11, 14, 128, 129, 135, 136, 0x7f, 0xff, 0x40, 0xc0, 0x81,
 ];
 const EDGES: &[u16] = &[
     0, 1, 0x0800, 0x86dd, 0x0806, 0x8100, 0x88cc, 0x2000, 0x4000, 0x1fff, 0x0604, 20, 28, 29, 30, 64, 110,
-    0xffff,
+    0xffff, 0x6558, 0xff49,
 ];
 
 /// Changes an input, or replaces it by a new seed.
@@ -92,11 +107,14 @@ pub fn mutate(input: &mut Vec<u8>, rng: &mut Rng) {
 }
 
 fn change(input: &mut Vec<u8>, rng: &mut Rng) {
-    match rng.u8(..22) {
+    match rng.u8(..26) {
         0 => input[0] = rng.u8(..),
         1 => input[1] = rng.u8(..),
-        2..6 => field(&mut input[HEAD..], OUTER, rng),
-        6..13 => field(&mut input[HEAD..], INNER, rng),
+        2..6 => field(&mut input[HEAD..], OUTER, 0, rng),
+        6..13 => {
+            let behind = options_len(&input[HEAD..]);
+            field(&mut input[HEAD..], INNER, behind, rng);
+        }
         13 | 14 => {
             let at = rng.usize(HEAD..input.len());
             input[at] ^= 1 << rng.u8(..8);
@@ -116,7 +134,13 @@ fn change(input: &mut Vec<u8>, rng: &mut Rng) {
         }
         19 => input.extend(std::iter::repeat_n(0, rng.usize(1..900))),
         20 => options(input, HEAD + 14, rng),
-        _ => options(input, HEAD + 64, rng),
+        21 => {
+            let behind = options_len(&input[HEAD..]);
+            options(input, HEAD + behind + 64, rng);
+        }
+        22 | 23 => geneve_option(input, rng),
+        _ if options_len(&input[HEAD..]) > 0 => field(&mut input[HEAD..], OPTIONS, 0, rng),
+        _ => {}
     }
     if input.len() <= HEAD {
         *input = seed(rng);
@@ -133,17 +157,46 @@ fn options(input: &mut Vec<u8>, at: usize, rng: &mut Rng) {
     }
 }
 
-fn field(frame: &mut [u8], fields: &[(usize, usize)], rng: &mut Rng) {
+/// Bytes of options in a frame's Geneve header; 0 if it has none.
+fn options_len(frame: &[u8]) -> usize {
+    match frame.get(36..43) {
+        Some([high, low, .., words]) if GENEVE_PORTS.contains(&u16::from_be_bytes([*high, *low])) => {
+            usize::from(words & 0x3f) * 4
+        }
+        _ => 0,
+    }
+}
+
+/// Puts an option in front of a Geneve frame's others, or behind the first one if that is the identifier.
+fn geneve_option(input: &mut Vec<u8>, rng: &mut Rng) {
+    let (port, at) = (HEAD + 36..HEAD + 38, HEAD + 50);
+    if input.len() < at || !GENEVE_PORTS.map(u16::to_be_bytes).iter().any(|own| input[port.clone()] == *own) {
+        return;
+    }
+    let new = option(rng);
+    let Ok(words) = u8::try_from(new.len() / 4) else { return };
+    let has_room = input[HEAD + 42] & 0x3f <= 0x3f - words;
+    let behind = if input[at..].starts_with(&[0xff, 0x49, 0x81, 2]) && rng.u8(..4) > 0 { 12 } else { 0 };
+    if has_room && input.len() >= at + behind {
+        input[HEAD + 42] += words;
+        input.splice(at + behind..at + behind, new);
+    }
+}
+
+/// Changes one of the fields, which are so many bytes further behind.
+fn field(frame: &mut [u8], fields: &[(usize, usize)], behind: usize, rng: &mut Rng) {
     let (at, width) = fields[rng.usize(..fields.len())];
+    let at = at + behind;
     let Some(field) = frame.get_mut(at..at + width) else { return };
     match width {
         1 => field[0] = BYTES[rng.usize(..BYTES.len())],
         2 => {
             let old = u16::from_be_bytes([field[0], field[1]]);
-            let new = match rng.u8(..4) {
+            let new = match rng.u8(..5) {
                 0 => EDGES[rng.usize(..EDGES.len())],
                 1 => PORTS[rng.usize(..PORTS.len())],
-                2 => INNER_PORTS[rng.usize(..INNER_PORTS.len())],
+                2 => GENEVE_PORTS[rng.usize(..GENEVE_PORTS.len())],
+                3 => INNER_PORTS[rng.usize(..INNER_PORTS.len())],
                 _ => old.wrapping_add(rng.u16(..9)).wrapping_sub(4),
             };
             field.copy_from_slice(&new.to_be_bytes());
@@ -167,9 +220,11 @@ fn field(frame: &mut [u8], fields: &[(usize, usize)], rng: &mut Rng) {
 fn mend_lengths(frame: &mut [u8]) {
     put(frame, 16..18, frame.len().saturating_sub(14));
     put(frame, 38..40, frame.len().saturating_sub(34));
-    match frame.get(62..64) {
-        Some([0x08, 0x00]) => put(frame, 66..68, frame.len().saturating_sub(64)),
-        Some([0x86, 0xdd]) => put(frame, 68..70, frame.len().saturating_sub(104)),
+    let behind = options_len(frame);
+    let (at, left) = (64 + behind, frame.len().saturating_sub(64 + behind));
+    match frame.get(at - 2..at) {
+        Some([0x08, 0x00]) => put(frame, at + 2..at + 4, left),
+        Some([0x86, 0xdd]) => put(frame, at + 4..at + 6, left.saturating_sub(40)),
         _ => {}
     }
 }

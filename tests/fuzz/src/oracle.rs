@@ -10,7 +10,8 @@ use etherparse::{ArpPacketSlice, Ethernet2HeaderSlice, Ipv4HeaderSlice, Ipv6Head
 use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction;
 
-use crate::model::{Grant, Interface, Level, Mapping, Member, Network, Situation, Traffic};
+use crate::model::{Grant, Interface, Level, Mapping, Member, Network, Situation, Traffic, Tunnel};
+use crate::tunnel::{self, Origin};
 
 /// What becomes of a frame.
 pub enum Fate<'s> {
@@ -36,6 +37,10 @@ pub struct Way<'s> {
     pub member: &'s Member,
     /// The interface that leads there.
     pub egress: &'s Interface,
+    /// The tunnel it came by.
+    pub tunnel: Tunnel,
+    /// Bytes of options, the first ones, that don't go on.
+    pub lost: u16,
 }
 
 /// The inner packet, as far as access is concerned.
@@ -86,19 +91,21 @@ fn go<'s>(situation: &'s Situation, ingress: u32, frame: &[u8]) -> Result<Fate<'
         return stays(Reason::NoInterface);
     };
     let outer = outer(interface, frame)?;
-    let vxlan = &frame[42..50];
-    let vni = u32::from_be_bytes([0, vxlan[4], vxlan[5], vxlan[6]]);
-    if vxlan[0] & 0x08 == 0 {
-        return stays(Reason::NoIdentifier);
-    }
-    let is_label = situation.labels.is_some_and(|(first, last)| (first..=last).contains(&vni));
-    let network = situation
-        .networks
-        .iter()
-        .position(|network| !is_label && network.underlay == interface.underlay && network.vni == vni);
-    let labelled = situation.mappings.iter().find(|mapping| is_label && mapping.label == Some(vni));
-    if vxlan[0] & 0xb7 != 0 {
-        return stays(if is_label || network.is_some() { Reason::TunnelFlags } else { Reason::LocalVni });
+    let end = 14 + usize::from(outer.total_length);
+    let header = tunnel::read(outer.tunnel, &frame[42..end], situation.labels).map_err(Fate::Stays)?;
+    let (network, labelled) = match header.origin {
+        Origin::Label(label) => {
+            (None, situation.mappings.iter().find(|mapping| mapping.label == Some(label)))
+        }
+        Origin::Network(vni) => {
+            let declared = (interface.underlay, outer.tunnel, vni);
+            let is_it = |network: &Network| (network.underlay, network.tunnel, network.vni) == declared;
+            (situation.networks.iter().position(is_it), None)
+        }
+    };
+    let is_label = matches!(header.origin, Origin::Label(_));
+    if let Some(fault) = header.fault {
+        return stays(if is_label || network.is_some() { fault } else { Reason::LocalVni });
     }
     let legs = match (labelled, network) {
         (Some(mapping), _) => Legs { labelled: true, forward: vec![mapping], back: vec![mapping] },
@@ -109,7 +116,7 @@ fn go<'s>(situation: &'s Situation, ingress: u32, frame: &[u8]) -> Result<Fate<'
         },
         (None, None) => return stays(if is_label { Reason::UnknownIdentifier } else { Reason::LocalVni }),
     };
-    let inner = match inner(&frame[50..14 + usize::from(outer.total_length)]) {
+    let inner = match inner(&frame[42 + header.length..end]) {
         Ok(inner) => inner,
         Err(Reason::InnerUnsupported) if !is_label => return stays(Reason::NotMapped),
         Err(reason) => return stays(reason),
@@ -125,7 +132,12 @@ fn go<'s>(situation: &'s Situation, ingress: u32, frame: &[u8]) -> Result<Fate<'
     if outer.ttl < 2 {
         return stays(Reason::TtlExpired);
     }
-    if u32::from(outer.total_length) > egress.mtu {
+    let lost = match (outer.tunnel == network.tunnel, header.origin) {
+        (false, _) => header.options(),
+        (true, Origin::Label(_)) if outer.tunnel == Tunnel::Geneve => tunnel::IDENTIFIER,
+        (true, _) => 0,
+    };
+    if u32::from(outer.total_length - lost) > egress.mtu {
         return stays(Reason::EgressMtu);
     }
     let reason = match egress.index == ingress {
@@ -134,10 +146,11 @@ fn go<'s>(situation: &'s Situation, ingress: u32, frame: &[u8]) -> Result<Fate<'
         false => return stays(Reason::NoEgress),
     };
     let Permit { mapping, direction, .. } = permit;
-    Ok(Fate::Leaves(Way { reason, mapping, direction, network, member, egress }))
+    Ok(Fate::Leaves(Way { reason, mapping, direction, network, member, egress, tunnel: outer.tunnel, lost }))
 }
 
 struct Outer {
+    tunnel: Tunnel,
     total_length: u16,
     ttl: u8,
 }
@@ -165,17 +178,21 @@ fn outer(interface: &Interface, frame: &[u8]) -> Result<Outer, Fate<'static>> {
     let Ok(udp) = UdpHeaderSlice::from_slice(&rest[ip.slice().len()..]) else {
         return stays(Reason::OuterMalformed);
     };
-    if !interface.ports.contains(&udp.destination_port()) {
-        return stays(Reason::NotTunnel);
-    }
+    let by = interface.ports.iter().find(|(port, _)| *port == udp.destination_port());
+    let Some((_, tunnel)) = by else { return stays(Reason::NotTunnel) };
     if !ip.options().is_empty() {
         return stays(Reason::OuterOptions);
     }
     let (total_length, udp_length) = (u32::from(ip.total_len()), u32::from(udp.length()));
-    if total_length != 20 + udp_length || udp_length < 8 + 8 + 14 || (total_length as usize) > rest.len() {
+    if total_length != 20 + udp_length || (total_length as usize) > rest.len() {
         return stays(Reason::OuterLength);
     }
-    Ok(Outer { total_length: ip.total_len(), ttl: ip.ttl() })
+    // A Geneve header is judged before what follows it.
+    let least = if *tunnel == Tunnel::Geneve { 8 + 8 } else { 8 + 8 + 14 };
+    if udp_length < least {
+        return stays(Reason::OuterLength);
+    }
+    Ok(Outer { tunnel: *tunnel, total_length: ip.total_len(), ttl: ip.ttl() })
 }
 
 fn inner(frame: &[u8]) -> Result<Inner, Reason> {

@@ -1,15 +1,20 @@
 //! Good frames to start from: sound, with right checksums, and most of them meant for somebody.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::LazyLock;
 
 use etherparse::{ArpOperation, ArpPacket, EtherType, IpFragOffset, IpHeaders, IpNumber, PacketBuilder};
 use fastrand::Rng;
 
-use crate::check::HEAD;
-use crate::model::{BLUE, BLUE_V4, BLUE_V6, GATEWAYS, LABEL, PORTS, RED, RED_V4, RED_V6, SITUATIONS, VTEPS};
+use crate::model::{
+    BLUE, BLUE_V4, BLUE_V6, GATEWAYS, GENEVE_PORTS, LABEL, PORTS, RED, RED_V4, RED_V6, SITUATIONS, Situation,
+    Tunnel, VTEPS, situations,
+};
 
 /// Inner TCP and UDP ports that some grant names, or that none does.
 pub const INNER_PORTS: [u16; 7] = [80, 50, 59, 49, 443, 1023, 65_535];
+
+static ALL: LazyLock<[Situation; SITUATIONS as usize]> = LazyLock::new(situations);
 
 /// Which way a frame goes, seen from red.
 #[derive(Clone, Copy)]
@@ -23,38 +28,83 @@ enum Way {
 pub fn seed(rng: &mut Rng) -> Vec<u8> {
     let situation = rng.u8(..SITUATIONS);
     let way = if rng.bool() { Way::ToBlue } else { Way::ToRed };
-    let (ingress, vni) = match way {
-        Way::ToBlue => (0, RED),
-        Way::ToRed => (1, BLUE),
+    let side = match way {
+        Way::ToBlue => 0,
+        Way::ToRed => 1,
     };
-    // In one situation both networks have the same VNI; in another both are behind one interface.
-    let ingress = if rng.u8(..8) == 0 { 1 - ingress } else { ingress };
-    let vni = match rng.u8(..8) {
-        0..5 => vni,
-        5 => RED,
-        label => LABEL + u32::from(label) - 6,
+    let network = &ALL[usize::from(situation)].networks[usize::from(side)];
+    // In one situation both networks are behind one interface.
+    let ingress = if rng.u8(..8) == 0 { 1 - side } else { side };
+    let vni = match rng.u8(..16) {
+        0..14 => network.vni,
+        14 => RED,
+        _ => BLUE,
     };
+    let label = (rng.u8(..4) == 0).then(|| LABEL + rng.u32(..2));
     let inner = inner(way, rng);
-    [vec![situation, ingress], outer(ingress, vni, &inner, rng)].concat()
+    let (port, payload) = match if rng.u8(..16) == 0 { other(network.tunnel) } else { network.tunnel } {
+        Tunnel::Vxlan => {
+            let header = [&[8, 0, 0, 0][..], &(label.unwrap_or(vni) << 8).to_be_bytes()].concat();
+            (PORTS[rng.usize(..PORTS.len())], [header, inner].concat())
+        }
+        Tunnel::Geneve => {
+            (GENEVE_PORTS[rng.usize(..GENEVE_PORTS.len())], [geneve(vni, label, rng), inner].concat())
+        }
+    };
+    [vec![situation, ingress], outer(ingress, port, &payload, rng)].concat()
 }
 
-/// VXLAN around an inner frame.
-fn outer(ingress: u8, vni: u32, inner: &[u8], rng: &mut Rng) -> Vec<u8> {
+fn other(tunnel: Tunnel) -> Tunnel {
+    match tunnel {
+        Tunnel::Vxlan => Tunnel::Geneve,
+        Tunnel::Geneve => Tunnel::Vxlan,
+    }
+}
+
+/// A Geneve header with options: the identifier, if there is a label, and others.
+fn geneve(vni: u32, label: Option<u32>, rng: &mut Rng) -> Vec<u8> {
+    let mut options = label.map(identifier).unwrap_or_default();
+    for _ in 0..rng.usize(..4).saturating_sub(1) {
+        options.extend(option(rng));
+    }
+    let words = u8::try_from(options.len() / 4).expect("few options");
+    // Others are critical once in a while, and then it is not always said.
+    let flags = if label.is_some() || rng.u8(..4) == 0 { 0x40 } else { 0 };
+    [&[words, flags, 0x65, 0x58][..], &(vni << 8).to_be_bytes(), &options].concat()
+}
+
+fn identifier(label: u32) -> Vec<u8> {
+    let [_, label @ ..] = label.to_be_bytes();
+    [&[0xff, 0x49, 0x81, 2][..], &label, &[0, 0, 0, 0, 9]].concat()
+}
+
+/// A Geneve option with up to three words of data; now and then a critical one, or an identifier.
+#[must_use]
+pub fn option(rng: &mut Rng) -> Vec<u8> {
+    let words = rng.u8(..4);
+    let kind = match rng.u8(..16) {
+        0 => return identifier(LABEL + rng.u32(..2)),
+        1 => 0x81,
+        _ => 0x01,
+    };
+    let data = std::iter::repeat_with(|| rng.u8(..)).take(usize::from(words) * 4);
+    [0x01, 0x02, kind, words].into_iter().chain(data).collect()
+}
+
+/// The underlay's headers around a tunnel header and what follows it.
+fn outer(ingress: u8, port: u16, payload: &[u8], rng: &mut Rng) -> Vec<u8> {
     let side = usize::from(ingress);
-    let mut payload = vec![0x08, 0, 0, 0];
-    payload.extend((vni << 8).to_be_bytes());
-    payload.extend(inner);
     let mut frame = Vec::new();
     PacketBuilder::ethernet2([6; 6], [2, 0, 0, 0, 0, 5 + ingress])
         .ipv4(VTEPS[side].octets(), GATEWAYS[side].octets(), 64)
-        .udp(rng.u16(49_152..), PORTS[rng.usize(..PORTS.len())])
-        .write(&mut frame, &payload)
+        .udp(rng.u16(49_152..), port)
+        .write(&mut frame, payload)
         .expect("a vector takes everything");
     if rng.bool() {
         // Most senders leave it out (RFC 7348 §4.1).
         frame[40..42].fill(0);
     }
-    debug_assert_eq!(frame.len(), HEAD + 48 + inner.len());
+    debug_assert_eq!(frame.len(), 42 + payload.len());
     frame
 }
 

@@ -8,10 +8,10 @@ use isthmus_common::id::{Label, Vni};
 use isthmus_common::rules::{Direction, Leg, Rule, RuleSet, level};
 use isthmus_common::scope::{Scope, Underlay};
 use isthmus_common::tables::{
-    Interface, NextHop, Policy, PolicyKey, Settings, Target, TargetKey, Tunnel, TunnelPort,
+    self, Interface, NextHop, Policy, PolicyKey, Settings, Target, TargetKey, TunnelPort,
 };
 
-use crate::model::{Grant, Level, Mapping, Network, Situation, Traffic};
+use crate::model::{Grant, Level, Mapping, Network, Situation, Traffic, Tunnel};
 
 /// MAC of the next hop toward a VTEP.
 #[must_use]
@@ -57,8 +57,8 @@ impl Writer<'_> {
                 underlay: interface.underlay.into(),
                 ..Interface::default()
             };
-            for (place, port) in record.ports.iter_mut().zip(&interface.ports) {
-                *place = TunnelPort { port: *port, tunnel: Tunnel::Vxlan.number(), reserved: 0 };
+            for (place, (port, tunnel)) in record.ports.iter_mut().zip(&interface.ports) {
+                *place = TunnelPort { port: *port, tunnel: written(*tunnel).number(), reserved: 0 };
             }
             for (place, address) in record.addresses.iter_mut().zip(&interface.addresses) {
                 *place = address.octets();
@@ -131,7 +131,7 @@ impl Writer<'_> {
 
     fn target(&mut self, scope: Scope, network: usize, address: std::net::IpAddr) -> &mut Target {
         let next_hop = self.hops.get(&(network, address)).copied().unwrap_or(0);
-        let Network { vni, port, .. } = self.situation.networks[network];
+        let Network { tunnel, vni, port, .. } = self.situation.networks[network];
         let new = Target {
             next_hop,
             rule_set: 0,
@@ -140,7 +140,7 @@ impl Writer<'_> {
             port,
             forward_underlay: 0,
             return_underlay: 0,
-            tunnel: Tunnel::Vxlan.number(),
+            tunnel: written(tunnel).number(),
             reserved: [0; 3],
         };
         let key = TargetKey { scope, address: address.into() };
@@ -167,7 +167,14 @@ impl Writer<'_> {
 
 fn scope(network: &Network) -> Scope {
     let underlay = Underlay::new(network.underlay).expect("an underlay");
-    Scope::network(underlay, Tunnel::Vxlan, Vni::new(network.vni).expect("a VNI"))
+    Scope::network(underlay, written(network.tunnel), Vni::new(network.vni).expect("a VNI"))
+}
+
+fn written(tunnel: Tunnel) -> tables::Tunnel {
+    match tunnel {
+        Tunnel::Vxlan => tables::Tunnel::Vxlan,
+        Tunnel::Geneve => tables::Tunnel::Geneve,
+    }
 }
 
 fn rule(mapping: &Mapping, grant: &Grant) -> Rule {
