@@ -1,4 +1,4 @@
-//! VXLAN frames by hand, to be injected, and the few facts tests want of those they catch.
+//! VXLAN and Geneve frames by hand, to be injected, and the few facts tests want of those they catch.
 //!
 //! Built and parsed with `etherparse`, so that the product's own header code is not its own judge.
 
@@ -12,7 +12,16 @@ const VXLAN_PORT: u16 = 4789;
 /// The VXLAN header: flags with the I bit, reserved, VNI, reserved (RFC 7348 §5).
 const VXLAN_HEADER: usize = 8;
 
-/// Outer headers of a VXLAN frame.
+/// UDP destination port of Geneve, RFC 8926 §3.3.
+const GENEVE_PORT: u16 = 6081;
+
+/// The Geneve header's C bit: an option must be understood (RFC 8926 §3.4).
+const GENEVE_CRITICAL: u8 = 0x40;
+
+/// The type of a critical Geneve option has this bit (RFC 8926 §3.5).
+const OPTION_CRITICAL: u8 = 0x80;
+
+/// Outer headers of a tunnel frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Outer {
     /// Who sends it.
@@ -25,12 +34,12 @@ pub struct Outer {
     pub destination: Ipv4Addr,
     /// UDP source port: the flow's entropy.
     pub source_port: u16,
-    /// VXLAN network identifier.
+    /// Virtual network identifier.
     pub vni: u32,
 }
 
 impl Outer {
-    /// The whole frame around an inner one. Its outer UDP checksum is zero.
+    /// The whole VXLAN frame around an inner one. Its outer UDP checksum is zero.
     ///
     /// # Panics
     ///
@@ -40,14 +49,59 @@ impl Outer {
         let mut payload = vec![0x08, 0, 0, 0];
         payload.extend((self.vni << 8).to_be_bytes());
         payload.extend(inner);
+        self.udp(VXLAN_PORT, &payload)
+    }
+
+    /// The whole Geneve frame around an inner one, with these options; C is set if one of them is critical.
+    /// Its outer UDP checksum is zero.
+    ///
+    /// # Panics
+    ///
+    /// If the inner frame does not fit an IP packet, or the options not a Geneve header.
+    #[must_use]
+    pub fn wrap_geneve(&self, options: &[GeneveOption<'_>], inner: &[u8]) -> Vec<u8> {
+        let critical = options.iter().any(|option| option.kind & OPTION_CRITICAL != 0);
+        let options = options.iter().flat_map(GeneveOption::bytes).collect::<Vec<_>>();
+        let words = u8::try_from(options.len() / 4).ok().filter(|&words| words < 64);
+        let mut payload = vec![
+            words.expect("at most 252 bytes of options"),
+            if critical { GENEVE_CRITICAL } else { 0 },
+            0x65,
+            0x58,
+        ];
+        payload.extend((self.vni << 8).to_be_bytes());
+        payload.extend(options);
+        payload.extend(inner);
+        self.udp(GENEVE_PORT, &payload)
+    }
+
+    fn udp(&self, port: u16, payload: &[u8]) -> Vec<u8> {
         let builder = PacketBuilder::ethernet2(self.source_mac, self.destination_mac)
             .ipv4(self.source.octets(), self.destination.octets(), 64)
-            .udp(self.source_port, VXLAN_PORT);
+            .udp(self.source_port, port);
         let mut frame = Vec::with_capacity(builder.size(payload.len()));
-        builder.write(&mut frame, &payload).expect("the payload fits an IP packet");
+        builder.write(&mut frame, payload).expect("the payload fits an IP packet");
         let udp_checksum = 14 + 20 + 6;
         frame[udp_checksum..udp_checksum + 2].fill(0);
         frame
+    }
+}
+
+/// A Geneve option (RFC 8926 §3.5).
+#[derive(Clone, Copy, Debug)]
+pub struct GeneveOption<'a> {
+    /// Who defines the type.
+    pub class: u16,
+    /// The type; 0x80 is the critical bit.
+    pub kind: u8,
+    /// A multiple of four bytes.
+    pub data: &'a [u8],
+}
+
+impl GeneveOption<'_> {
+    fn bytes(&self) -> Vec<u8> {
+        let words = u8::try_from(self.data.len() / 4).expect("at most 124 bytes of data");
+        [&self.class.to_be_bytes(), &[self.kind, words][..], self.data].concat()
     }
 }
 

@@ -29,6 +29,7 @@ pub mod frame;
 pub mod interrupt;
 pub mod isthmus;
 pub mod namespace;
+pub mod open_vswitch;
 pub mod packet_socket;
 pub mod privilege;
 pub mod process;

@@ -17,6 +17,11 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool { program: "ethtool", package: "ethtool", purpose: "turns checksum offload off on virtual devices" },
     Tool { program: "tcpdump", package: "tcpdump", purpose: "captures what really went over a wire" },
     Tool { program: "tshark", package: "tshark", purpose: "reads captures without our own parser" },
+    Tool {
+        program: "ovs-vswitchd",
+        package: "openvswitch-switch",
+        purpose: "a Geneve endpoint not of our making",
+    },
     Tool { program: "bpftool", package: "bpftool", purpose: "shows what is loaded and attached" },
 ];
 
