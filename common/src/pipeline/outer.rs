@@ -50,7 +50,11 @@ pub(super) fn parse<F: Frame>(frame: &F, interface: &Interface, packet: &mut Pac
     }
     packet.tunnel = tunnel;
     let udp_length = usize::from(udp.length.get());
-    if udp_length + Ipv4::LEN != total_length as usize || packet.outer_end > packet.length {
+    // A tunnel header must not be read out of padding.
+    if udp_length + Ipv4::LEN != total_length as usize
+        || packet.outer_end > packet.length
+        || udp_length < Udp::LEN + Vxlan::LEN
+    {
         return Err(Reason::OuterLength);
     }
     if tunnel == tunnel::GENEVE {

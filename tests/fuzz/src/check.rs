@@ -104,10 +104,6 @@ fn examine(
     match decide(situation, ingress, before) {
         Fate::Stays(wanted) => demand("reason", wanted, reason)?,
         Fate::Hosts => demand("verdict", Verdict::Passed, verdict)?,
-        Fate::Short => {
-            let open = [Reason::OuterLength, Reason::OuterMalformed, Reason::TunnelPayload];
-            demand("one of the reasons for a short header", true, open.contains(&reason))?;
-        }
         Fate::Leaves(way) => {
             demand("reason", way.reason, reason)?;
             let legs: Vec<&(Leg, Reason)> = record.legs.keys().collect();

@@ -19,9 +19,6 @@ pub enum Fate<'s> {
     Stays(Reason),
     /// It is the host's; which of the reasons for that holds first is left open.
     Hosts,
-    /// Its datagram ends within the Geneve header: wrong in length, or whatever the padding behind it makes of the
-    /// header's version and protocol.
-    Short,
     /// It is translated and leaves.
     Leaves(Way<'s>),
 }
@@ -193,7 +190,7 @@ fn outer(interface: &Interface, frame: &[u8]) -> Result<Outer, Fate<'static>> {
     // A Geneve header is judged before what follows it.
     let least = if *tunnel == Tunnel::Geneve { 8 + 8 } else { 8 + 8 + 14 };
     if udp_length < least {
-        return if *tunnel == Tunnel::Geneve { Err(Fate::Short) } else { stays(Reason::OuterLength) };
+        return stays(Reason::OuterLength);
     }
     Ok(Outer { tunnel: *tunnel, total_length: ip.total_len(), ttl: ip.ttl() })
 }

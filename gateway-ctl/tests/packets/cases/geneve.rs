@@ -4,7 +4,7 @@ use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::{Forward, Return};
 
 use super::Case;
-use crate::federation::{BLUE, GOLD, GOLD_TO_GRAY, RED_TO_BLUE, RED_TO_GOLD};
+use crate::federation::{BLUE, EAST, GOLD, GOLD_TO_GRAY, RED_TO_BLUE, RED_TO_GOLD};
 use crate::frames::{Checksum, Geneve, Outer, Segment, ethernet_of, identifier_option, option, tcp, udp};
 use crate::objects::label;
 use crate::oracle::{TO_BLUE, TO_GOLD, TO_GRAY, TO_RED};
@@ -197,6 +197,17 @@ fn refusals(cases: &mut Vec<Case>) {
     cases.push(Case::stays(
         "options longer than the packet are refused",
         &Outer::from_gold(Geneve { excess: 60, ..Geneve::plain() }, ethernet_of(0x88b5)),
+        Reason::OuterLength,
+    ));
+    let mut in_padding = Outer::from_gold(Geneve::plain(), Vec::new()).build();
+    // The datagram ends within the Geneve header; what would complete it is padding.
+    in_padding[17] -= 4;
+    in_padding[39] -= 4;
+    in_padding.extend([0; 60]);
+    cases.push(Case::untouched(
+        "a Geneve header that padding would complete is cut short",
+        EAST,
+        in_padding,
         Reason::OuterLength,
     ));
     cases.push(Case::stays(
