@@ -1,6 +1,6 @@
 //! The controller: one task that owns the data plane, and everything it was filled from.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::Ipv4Addr;
 
 use isthmus_common::reason::Reason;
@@ -11,6 +11,7 @@ use isthmus_common::wire::Vxlan;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tracing::{error, info, warn};
+use uuid::Uuid;
 
 use super::compile::{Site, compile};
 use super::dataplane::{DataPlane, DataPlaneError, Mode, interface_record};
@@ -177,10 +178,10 @@ impl Controller {
             *wanted = vteps;
             changed
         });
-        let result = result
-            .and_then(|()| self.write_next_hops())
-            .map_err(|error| error.to_string())
-            .and_then(|()| self.write_interfaces(Some(&plan)).map_err(|error| error.to_string()));
+        let result =
+            result.and_then(|()| self.write_next_hops()).map_err(|error| error.to_string()).and_then(|()| {
+                self.write_interfaces(&tunnel_ports(Some(&plan))).map_err(|error| error.to_string())
+            });
         for refused in &plan.refused {
             let known = self.plan.as_ref().is_some_and(|before| before.refused.contains(refused));
             if !known {
@@ -225,7 +226,7 @@ impl Controller {
             }
         }
         self.surroundings = found;
-        if let Err(problem) = self.write_interfaces(self.plan.clone().as_ref()) {
+        if let Err(problem) = self.write_interfaces(&tunnel_ports(self.plan.as_ref())) {
             error!(%problem, "could not configure an interface");
         }
         if let Err(problem) = self.write_next_hops() {
@@ -236,14 +237,13 @@ impl Controller {
         }
     }
 
-    fn write_interfaces(&mut self, plan: Option<&Plan>) -> Result<(), DataPlaneError> {
-        let ports = plan.map_or_else(|| vec![(Vxlan::PORT, Tunnel::Vxlan)], Plan::tunnel_ports);
+    fn write_interfaces(&mut self, ports: &[(u16, Tunnel)]) -> Result<(), DataPlaneError> {
         for attached in &self.attached {
             let addresses = self.tunnel_addresses(attached);
             if addresses.is_empty() {
                 continue;
             }
-            let record = interface_record(attached.ifindex, attached.underlay.get(), &ports, &addresses);
+            let record = interface_record(attached.ifindex, attached.underlay.get(), ports, &addresses);
             let slot = self.dataplane.set_interface(&record)?;
             self.slots.insert(attached.ifindex, slot);
         }
@@ -400,10 +400,12 @@ impl Controller {
     }
 
     fn mapping_counters(&self) -> Result<Vec<api::MappingCounter>, DataPlaneError> {
-        let interfaces = BTreeMap::new();
-        let names = Names { installed: &self.installed, interfaces: &interfaces };
+        // Once for all rows: the other way round, each row would search through all mappings.
+        let names: HashMap<u32, Uuid> =
+            self.installed.mappings().map(|(mapping, number)| (number, mapping)).collect();
+        let name = |leg: Leg| leg.mapping().and_then(|number| names.get(&number)).map(Uuid::to_string);
         let row = |leg: Leg, reason: Reason, count: Count| api::MappingCounter {
-            unique_identifier: names.mapping(leg),
+            unique_identifier: name(leg).unwrap_or_default(),
             leg: leg.direction().as_str().to_owned(),
             reason: reason.as_str().to_owned(),
             verdict: reason.verdict().as_str().to_owned(),
@@ -445,4 +447,9 @@ impl Controller {
         let names = Names { installed: &self.installed, interfaces: &interfaces };
         trace(&mut self.dataplane, &names, frame, attached.ifindex).map_err(|error| error.to_string())
     }
+}
+
+/// What interfaces listen on; VXLAN's own port before there is a plan.
+fn tunnel_ports(plan: Option<&Plan>) -> Vec<(u16, Tunnel)> {
+    plan.map_or_else(|| vec![(Vxlan::PORT, Tunnel::Vxlan)], Plan::tunnel_ports)
 }
