@@ -80,26 +80,62 @@ impl Namespace {
             .with_context(|| format!("enter namespace {}", self.name))
     }
 
-    /// Sets `net.*` of this namespace, e.g. `("ipv4.conf.uplink.arp_notify", "1")`.
+    /// Sets `net.*` of this namespace, e.g. `("ipv4.conf.uplink.arp_notify", "1")`. A dot in the name of
+    /// an interface is written `/`, as for sysctl(8).
     ///
     /// # Errors
     ///
     /// If there is no such setting, or the value is refused.
     pub fn set_sysctl(&self, key: &str, value: &str) -> Result<()> {
         // /proc/sys/net shows the namespace of the thread that looks.
-        let path = format!("/proc/sys/net/{}", key.replace('.', "/"));
+        let swapped = |character| match character {
+            '.' => '/',
+            '/' => '.',
+            other => other,
+        };
+        let path = format!("/proc/sys/net/{}", key.chars().map(swapped).collect::<String>());
         self.enter(|| std::fs::write(&path, value))?
             .with_context(|| format!("write {value} to {path} in namespace {}", self.name))
     }
 
-    /// Puts an address with its prefix length on an interface, without duplicate address detection.
+    /// Puts an address with its prefix length on an interface, without duplicate address detection. An
+    /// IPv6 address also turns IPv6 on there, see [`Self::enable_ipv6`].
     ///
     /// # Errors
     ///
     /// If `ip` refuses.
     pub fn add_address(&self, interface: &str, address: &str) -> Result<()> {
-        let nodad = if address.contains(':') { " nodad" } else { "" };
+        let mut nodad = "";
+        if address.contains(':') {
+            self.enable_ipv6(interface)?;
+            nodad = " nodad";
+        }
         self.run(&format!("ip address add {address} dev {interface}{nodad}")).map(drop)
+    }
+
+    /// Lets an interface speak IPv6, without duplicate address detection and without asking for routers.
+    /// It gets a link-local address when it is up.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such interface.
+    pub fn enable_ipv6(&self, interface: &str) -> Result<()> {
+        let folder = format!("ipv6.conf.{}", interface.replace('.', "/"));
+        for (key, value) in [("accept_dad", "0"), ("router_solicitations", "0"), ("disable_ipv6", "0")] {
+            self.set_sysctl(&format!("{folder}.{key}"), value)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a VLAN device on an interface, with that interface's MAC, and brings it up.
+    ///
+    /// # Errors
+    ///
+    /// If `ip` refuses, as it does where the kernel has no VLAN devices.
+    pub fn add_vlan(&self, vlan: &Vlan<'_>) -> Result<()> {
+        let Vlan { parent, name, protocol, id } = vlan;
+        self.run(&format!("ip link add link {parent} name {name} type vlan protocol {protocol} id {id}"))?;
+        self.run(&format!("ip link set {name} up")).map(drop)
     }
 
     /// Turns features of `ethtool -K` on or off, e.g. `("uplink", "gro on tx off")`.
@@ -142,6 +178,19 @@ impl Namespace {
         self.run(&format!("ip link set {name} mtu 1450 up"))?;
         self.add_address(name, address)
     }
+}
+
+/// A VLAN device to be made with [`Namespace::add_vlan`].
+#[derive(Clone, Copy, Debug)]
+pub struct Vlan<'a> {
+    /// The interface whose frames get the tag.
+    pub parent: &'a str,
+    /// Interface name, at most 15 characters.
+    pub name: &'a str,
+    /// `802.1Q` or `802.1ad`.
+    pub protocol: &'a str,
+    /// The VLAN's number.
+    pub id: u16,
 }
 
 /// A VXLAN device to be made with [`Namespace::add_vxlan`].
