@@ -33,6 +33,7 @@ pub mod open_vswitch;
 pub mod packet_socket;
 pub mod privilege;
 pub mod process;
+pub mod surroundings;
 pub mod topology;
 pub mod traffic;
 pub mod wait;

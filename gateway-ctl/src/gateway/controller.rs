@@ -1,7 +1,7 @@
 //! The controller: one task that owns the data plane, and everything it was filled from.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use isthmus_common::reason::Reason;
 use isthmus_common::rules::{Direction, Leg};
@@ -17,7 +17,7 @@ use super::compile::{Site, compile};
 use super::dataplane::{DataPlane, DataPlaneError, Mode, interface_record};
 use super::describe::{Names, interface_names};
 use super::install::{InstallError, Installed};
-use super::interface::InterfaceArgument;
+use super::interface::{InterfaceArgument, Link};
 use super::next_hop::{Reach, Surroundings};
 use super::plan::{Plan, Refused};
 use super::replica::Replica;
@@ -64,7 +64,7 @@ pub struct Controller {
     plan: Option<Plan>,
     surroundings: Surroundings,
     slots: BTreeMap<u32, u32>,
-    wanted: watch::Sender<Vec<Ipv4Addr>>,
+    wanted: watch::Sender<Vec<IpAddr>>,
     /// The revision the tables hold.
     applied: u64,
     /// Why the tables do not hold the replica's revision.
@@ -84,7 +84,7 @@ impl Controller {
         attached: Vec<Attached>,
         dataplane: DataPlane,
         installed: Installed,
-        wanted: watch::Sender<Vec<Ipv4Addr>>,
+        wanted: watch::Sender<Vec<IpAddr>>,
     ) -> Self {
         let now = Instant::now();
         Self {
@@ -172,7 +172,7 @@ impl Controller {
         let revision = replica.revision;
         let plan = compile(replica, &self.site());
         let result = self.installed.install(&mut self.dataplane, &plan);
-        let vteps: Vec<Ipv4Addr> = self.installed.vteps().collect();
+        let vteps: Vec<IpAddr> = self.installed.vteps().map(IpAddr::V4).collect();
         self.wanted.send_if_modified(|wanted| {
             let changed = *wanted != vteps;
             *wanted = vteps;
@@ -209,7 +209,7 @@ impl Controller {
                 .iter()
                 .filter_map(|attached| Some((attached.argument.provider.clone()?, attached.underlay)))
                 .collect(),
-            addresses: self.surroundings.links.values().flat_map(|link| link.addresses.clone()).collect(),
+            addresses: self.surroundings.links.values().flat_map(ipv4_addresses).collect(),
         }
     }
 
@@ -254,7 +254,7 @@ impl Controller {
     /// interfaces on the same underlay, because routes of senders may change before senders learn of it.
     fn tunnel_addresses(&self, attached: &Attached) -> Vec<Ipv4Addr> {
         let of = |other: &Attached| {
-            self.surroundings.links.get(&other.ifindex).map(|link| link.addresses.clone()).unwrap_or_default()
+            self.surroundings.links.get(&other.ifindex).map(ipv4_addresses).unwrap_or_default()
         };
         let others = self
             .attached
@@ -274,21 +274,26 @@ impl Controller {
     }
 
     fn write_next_hops(&mut self) -> Result<(), InstallError<DataPlaneError>> {
-        let hops = self.surroundings.reach.iter().map(|(vtep, reach)| {
+        let hops = self.surroundings.reach.iter().filter_map(|(vtep, reach)| {
+            let IpAddr::V4(vtep) = vtep else { return None };
             let hop = match reach {
-                Reach::Via(via) => self.slots.get(&via.ifindex).map(|slot| NextHop {
-                    resolved: 1,
-                    ifindex: via.ifindex,
-                    slot: *slot,
-                    mtu: via.mtu,
-                    source: via.source.octets(),
-                    destination: vtep.octets(),
-                    destination_mac: via.destination_mac.0,
-                    source_mac: via.source_mac.0,
-                }),
+                Reach::Via(via) => match (via.source, via.tags.as_slice(), self.slots.get(&via.ifindex)) {
+                    (IpAddr::V4(source), [], Some(slot)) => Some(NextHop {
+                        resolved: 1,
+                        ifindex: via.ifindex,
+                        slot: *slot,
+                        mtu: via.mtu,
+                        source: source.octets(),
+                        destination: vtep.octets(),
+                        destination_mac: via.destination_mac.0,
+                        source_mac: via.source_mac.0,
+                    }),
+                    // What a next hop in the tables can't carry (yet) is as good as unresolved.
+                    _ => None,
+                },
                 Reach::Unreachable(_) => None,
             };
-            (*vtep, hop.unwrap_or_default())
+            Some((*vtep, hop.unwrap_or_default()))
         });
         self.installed.set_next_hops(&mut self.dataplane, hops)
     }
@@ -353,7 +358,7 @@ impl Controller {
             mode: attached.mode.as_str().to_owned(),
             provider: attached.argument.provider.clone().unwrap_or_default(),
             addresses: link
-                .map(|link| link.addresses.iter().map(Ipv4Addr::to_string).collect())
+                .map(|link| link.addresses.iter().map(IpAddr::to_string).collect())
                 .unwrap_or_default(),
             mtu: link.map_or(0, |link| link.mtu),
         }
@@ -361,7 +366,10 @@ impl Controller {
 
     fn next_hop_status(&self, vtep: Ipv4Addr) -> api::NextHop {
         let mut status = api::NextHop { vtep: vtep.to_string(), ..api::NextHop::default() };
-        match self.surroundings.reach.get(&vtep) {
+        match self.surroundings.reach.get(&IpAddr::V4(vtep)) {
+            Some(Reach::Via(via)) if !via.tags.is_empty() => {
+                "behind VLAN tags, which the data plane can't put on yet".clone_into(&mut status.state);
+            }
             Some(Reach::Via(via)) => {
                 let link = self.surroundings.links.get(&via.ifindex);
                 status.interface = link.map_or_else(String::new, |link| link.name.clone());
@@ -452,4 +460,10 @@ impl Controller {
 /// What interfaces listen on; VXLAN's own port before there is a plan.
 fn tunnel_ports(plan: Option<&Plan>) -> Vec<(u16, Tunnel)> {
     plan.map_or_else(|| vec![(Vxlan::PORT, Tunnel::Vxlan)], Plan::tunnel_ports)
+}
+
+/// The addresses that the tables have room for.
+fn ipv4_addresses(link: &Link) -> Vec<Ipv4Addr> {
+    let ipv4 = |address: &IpAddr| if let IpAddr::V4(address) = address { Some(*address) } else { None };
+    link.addresses.iter().filter_map(ipv4).collect()
 }

@@ -1,14 +1,8 @@
 //! The gateway's interfaces: what the operator names, and what the kernel says of them.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::str::FromStr;
 
-use futures::TryStreamExt as _;
-use netlink_packet_route::address::AddressAttribute;
-use netlink_packet_route::link::{LinkAttribute, LinkFlags};
-use rtnetlink::Handle;
-
-use super::next_hop::NetlinkError;
 use crate::model::Mac;
 
 /// An interface as named on the command line: `eth1`, or `eth1=provider-a`.
@@ -46,53 +40,37 @@ pub struct Link {
     pub mtu: u32,
     /// Administratively up, with carrier.
     pub is_up: bool,
-    /// Its IPv4 addresses, the oldest first.
-    pub addresses: Vec<Ipv4Addr>,
+    /// Its own addresses, IPv4 before IPv6, in each the oldest first. No IPv6 address that is
+    /// link-local, or not (yet) known to be its alone.
+    pub addresses: Vec<IpAddr>,
+    /// VLAN devices on it, one or two tags deep, that are up.
+    pub vlans: Vec<SubInterface>,
 }
 
-/// The interface of this index; `None` if it is gone.
-///
-/// # Errors
-/// If netlink fails.
-pub async fn link(handle: &Handle, ifindex: u32) -> Result<Option<Link>, NetlinkError> {
-    let failed = |error| NetlinkError::Request { act: format!("ask for interface {ifindex}"), error };
-    let message = match handle.link().get().match_index(ifindex).execute().try_next().await {
-        Ok(Some(message)) => message,
-        Ok(None) | Err(rtnetlink::Error::NetlinkError(_)) => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut link = Link {
-        name: String::new(),
-        mac: Mac([0; 6]),
-        mtu: 0,
-        is_up: message.header.flags.contains(LinkFlags::Up | LinkFlags::LowerUp),
-        addresses: Vec::new(),
-    };
-    for attribute in message.attributes {
-        match attribute {
-            LinkAttribute::IfName(name) => link.name = name,
-            LinkAttribute::Address(bytes) => {
-                link.mac = Mac(<[u8; 6]>::try_from(bytes.as_slice()).unwrap_or_default());
-            }
-            LinkAttribute::Mtu(mtu) => link.mtu = mtu,
-            _ => {}
-        }
-    }
-    let mut addresses = handle.address().get().set_link_index_filter(ifindex).execute();
-    while let Some(message) = addresses.try_next().await.map_err(failed)? {
-        for attribute in message.attributes {
-            if let AddressAttribute::Local(IpAddr::V4(address)) = attribute {
-                link.addresses.push(address);
-            }
-        }
-    }
-    Ok(Some(link))
+/// A VLAN device on one of the gateway's interfaces. XDP runs on the interface below, so it sees
+/// this device's packets with their tags.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubInterface {
+    /// Its index.
+    pub ifindex: u32,
+    /// Its name now.
+    pub name: String,
+    /// The tags of its packets on the wire, the outermost first; at most [`Tag::MOST`].
+    pub tags: Vec<Tag>,
+    /// Its addresses, chosen and ordered as [`Link::addresses`].
+    pub addresses: Vec<IpAddr>,
 }
 
-/// An interface's name, or its index where it has gone.
-///
-/// # Errors
-/// If netlink fails.
-pub async fn name(handle: &Handle, ifindex: u32) -> Result<String, NetlinkError> {
-    Ok(link(handle, ifindex).await?.map_or_else(|| format!("interface {ifindex}"), |link| link.name))
+/// A VLAN tag, IEEE 802.1Q.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tag {
+    /// Its `EtherType`: 0x8100 for 802.1Q, 0x88a8 for 802.1ad.
+    pub tpid: u16,
+    /// The VLAN's number.
+    pub vlan_id: u16,
+}
+
+impl Tag {
+    /// Tags that the gateway can put on a frame, or take off it.
+    pub const MOST: usize = 2;
 }
