@@ -1,4 +1,4 @@
-//! The broker: the service that owns networks, resources and mappings.
+//! The broker: the service that owns gateways, networks, resources and mappings.
 //!
 //! [`federation`] decides what may be declared, a [`store::Store`] keeps it, [`state::Broker`]
 //! keeps both in step, and [`server`] offers it over gRPC.

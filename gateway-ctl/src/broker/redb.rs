@@ -392,6 +392,7 @@ fn changes_since(database: &Database, from: u64) -> Result<Changes, redb::Error>
 /// What names an object on the wire.
 fn key(object: &api::Object) -> (i32, String) {
     match &object.spec {
+        Some(api::object::Spec::Gateway(gateway)) => (api::Kind::Gateway.into(), gateway.name.clone()),
         Some(api::object::Spec::Network(network)) => (api::Kind::Network.into(), network.name.clone()),
         Some(api::object::Spec::Resource(resource)) => {
             (api::Kind::Resource.into(), resource.resource_id.clone())

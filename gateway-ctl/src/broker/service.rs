@@ -78,6 +78,7 @@ impl api::broker_server::Broker for Service {
     async fn list(&self, request: Request<api::ListRequest>) -> Result<Response<api::ListResponse>, Status> {
         let kind = match api::Kind::try_from(request.into_inner().kind) {
             Ok(api::Kind::Unspecified) => None,
+            Ok(api::Kind::Gateway) => Some(Kind::Gateway),
             Ok(api::Kind::Network) => Some(Kind::Network),
             Ok(api::Kind::Resource) => Some(Kind::Resource),
             Ok(api::Kind::Mapping) => Some(Kind::Mapping),
@@ -122,6 +123,7 @@ impl api::broker_server::Broker for Service {
                 mappings: count(Kind::Mapping),
                 watchers,
                 uptime_seconds: self.0.started().elapsed().as_secs(),
+                gateways: count(Kind::Gateway),
             }
         })))
     }
@@ -131,7 +133,12 @@ fn parse_change(wire: api::Change) -> Result<Change, Violations> {
     let op = match wire.op {
         Some(api::change::Op::Put(object)) => match object.spec {
             Some(spec) => Op::Put(Spec::try_from(spec)?),
-            None => return Err(missing("put", "holds no object; give a network, a resource or a mapping")),
+            None => {
+                return Err(missing(
+                    "put",
+                    "holds no object; give a gateway, a network, a resource or a mapping",
+                ));
+            }
         },
         Some(api::change::Op::Delete(object_ref)) => {
             Op::Delete(ObjectRef::try_from(object_ref).map_err(|wrong| wrong.under("delete"))?)

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     api,
-    model::{DEFAULT_PROVIDER, EncapsulationKind, Kind, Mac, Network, Object, Spec, address},
+    model::{DEFAULT_PROVIDER, EncapsulationKind, Kind, Mac, Network, Object, Spec, Unchecked, address},
 };
 
 #[derive(Debug, Subcommand)]
@@ -91,7 +91,8 @@ fn endpoint(text: &str) -> Result<api::Endpoint, String> {
     Ok(api::Endpoint {
         address: address::unicast(address)?.to_string(),
         mac: mac.map_or_else(String::new, |mac| mac.to_string()),
-        vtep: address::vtep(vtep)?.to_string(),
+        vtep: address::underlay(vtep)?.to_string(),
+        ovn_port: 0,
     })
 }
 
@@ -100,12 +101,16 @@ impl Create {
         api::Network {
             name: self.name,
             provider: self.provider,
-            encapsulation: Some(
-                self.encapsulation.unchecked(self.vni, self.udp_port.unwrap_or_default().into()),
-            ),
+            encapsulation: Some(self.encapsulation.unchecked(Unchecked {
+                vni: self.vni,
+                udp_port: self.udp_port.unwrap_or_default().into(),
+                ..Unchecked::default()
+            })),
             prefixes: self.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: self.gateway_address.map_or_else(String::new, |address| address.to_string()),
             endpoints: self.endpoints,
+            learning: false,
+            gateway: String::new(),
         }
     }
 }
@@ -122,7 +127,7 @@ fn row(object: &Object) -> Vec<String> {
         network.name.clone(),
         network.provider.clone(),
         network.encapsulation.name().to_owned(),
-        network.encapsulation.vni().to_string(),
+        join(network.encapsulation.vni()),
         join(&network.prefixes),
         join(network.gateway_address),
         network.endpoints.len().to_string(),

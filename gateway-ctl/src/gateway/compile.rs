@@ -15,9 +15,7 @@ use uuid::Uuid;
 
 use super::plan::{Peer, Plan, PlannedRule, PlannedTarget, Refused};
 use super::replica::{Declared, Replica};
-use crate::model::{
-    AccessLevel, Encapsulation, Endpoint, Mapping, Mode, Network, ObjectRef, Protocol, Resource,
-};
+use crate::model::{AccessLevel, Encapsulation, Mapping, Mode, Network, ObjectRef, Protocol, Resource};
 
 /// What the gateway's own place in the world adds to the objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,9 +89,16 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
     let mut holders: BTreeMap<Scope, &Network> = BTreeMap::new();
     for declared in oldest_first(replica.networks.values()) {
         let network = &declared.spec;
-        let (tunnel, vni, port) = match network.encapsulation {
-            Encapsulation::Vxlan { vni, udp_port } => (Tunnel::Vxlan, vni, udp_port),
-            Encapsulation::Geneve { vni, udp_port } => (Tunnel::Geneve, vni, udp_port),
+        let (tunnel, vni, port) = match tunnel(network) {
+            Ok(tunnel) => tunnel,
+            Err(reason) => {
+                plan.refused.push(Refused {
+                    object: ObjectRef::network(&network.name),
+                    version: declared.metadata.version,
+                    reason,
+                });
+                continue;
+            }
         };
         let place = Place { network, underlay: site.underlay(&network.provider), tunnel, vni, port };
         let obstacle = if let Some(other) = holders.get(&place.scope()) {
@@ -111,11 +116,12 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
                 join(&plan.ports)
             ))
         } else {
-            network.endpoints.iter().find(|endpoint| is_own(site, endpoint)).map(|endpoint| {
-                format!(
-                    "the vtep {} of endpoint {} is this gateway's own address",
-                    endpoint.vtep, endpoint.address
-                )
+            network.endpoints.iter().find_map(|endpoint| {
+                let vtep = endpoint.vtep.filter(|vtep| is_own(site, *vtep))?;
+                Some(format!(
+                    "the vtep {vtep} of endpoint {} is this gateway's own address",
+                    endpoint.address
+                ))
             })
         };
         if let Some(reason) = obstacle {
@@ -134,8 +140,27 @@ fn networks<'a>(replica: &'a Replica, site: &Site, plan: &mut Plan) -> BTreeMap<
     places
 }
 
-fn is_own(site: &Site, endpoint: &Endpoint) -> bool {
-    matches!(endpoint.vtep, IpAddr::V4(vtep) if site.addresses.contains(&vtep))
+/// What this gateway can speak so far.
+fn tunnel(network: &Network) -> Result<(Tunnel, Vni, u16), String> {
+    let what = match network.encapsulation {
+        _ if network.gateway.is_some() => "a network behind another gateway".to_owned(),
+        Encapsulation::Vxlan { vni, udp_port, group_policy: None } => {
+            return Ok((Tunnel::Vxlan, vni, udp_port));
+        }
+        Encapsulation::Geneve { vni, udp_port, ovn_port: None } => {
+            return Ok((Tunnel::Geneve, vni, udp_port));
+        }
+        Encapsulation::Vxlan { .. } => "vxlan with a group policy".to_owned(),
+        Encapsulation::Geneve { .. } => "geneve with OVN's option".to_owned(),
+        Encapsulation::Vlan { .. } | Encapsulation::Port => {
+            format!("encapsulation {}", network.encapsulation.name())
+        }
+    };
+    Err(format!("this gateway cannot put {what} into force yet"))
+}
+
+fn is_own(site: &Site, vtep: IpAddr) -> bool {
+    matches!(vtep, IpAddr::V4(vtep) if site.addresses.contains(&vtep))
 }
 
 fn join(ports: &BTreeMap<u16, Tunnel>) -> String {
@@ -252,8 +277,12 @@ fn plain_target(place: &Place<'_>, address: IpAddr) -> Result<PlannedTarget, Str
         .network
         .endpoint(address)
         .ok_or_else(|| format!("network {name:?} declares no endpoint for {address}"))?;
-    let IpAddr::V4(vtep) = endpoint.vtep else {
-        return Err(format!("the vtep {} of endpoint {address} is not an IPv4 address", endpoint.vtep));
+    let vtep = match endpoint.vtep {
+        Some(IpAddr::V4(vtep)) => vtep,
+        Some(vtep) => {
+            return Err(format!("the vtep {vtep} of endpoint {address} is not an IPv4 address"));
+        }
+        None => return Err(format!("endpoint {address} has no vtep")),
     };
     Ok(PlannedTarget {
         network: name.clone(),

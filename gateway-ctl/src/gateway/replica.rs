@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use isthmus_common::id::LabelRange;
 use uuid::Uuid;
 
-use crate::model::{Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec};
+use crate::model::{Gateway, Mapping, Metadata, Network, Object, ObjectRef, Resource, Spec};
 
 /// An object and what the broker notes about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Replica {
     /// VNIs that are labels.
     pub label_range: LabelRange,
     /// By name.
+    pub gateways: BTreeMap<String, Declared<Gateway>>,
+    /// By name.
     pub networks: BTreeMap<String, Declared<Network>>,
     /// By `resource_id`.
     pub resources: BTreeMap<String, Declared<Resource>>,
@@ -41,6 +43,7 @@ impl Replica {
             revision,
             epoch,
             label_range,
+            gateways: BTreeMap::new(),
             networks: BTreeMap::new(),
             resources: BTreeMap::new(),
             mappings: BTreeMap::new(),
@@ -51,6 +54,9 @@ impl Replica {
     pub fn put(&mut self, object: Object) {
         let metadata = object.metadata;
         match object.spec {
+            Spec::Gateway(spec) => {
+                self.gateways.insert(spec.name.clone(), Declared { metadata, spec });
+            }
             Spec::Network(spec) => {
                 self.networks.insert(spec.name.clone(), Declared { metadata, spec });
             }
@@ -66,6 +72,9 @@ impl Replica {
     /// Forgets an object; one that isn't there is forgotten already.
     pub fn remove(&mut self, object: &ObjectRef) {
         match object.kind {
+            crate::model::Kind::Gateway => {
+                self.gateways.remove(&object.name);
+            }
             crate::model::Kind::Network => {
                 self.networks.remove(&object.name);
             }

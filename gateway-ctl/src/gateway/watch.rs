@@ -161,6 +161,7 @@ fn read_objects(objects: Vec<api::Object>) -> (Vec<Object>, Vec<Refused>) {
 
 fn name(object: &api::Object) -> Option<ObjectRef> {
     Some(match object.spec.as_ref()? {
+        api::object::Spec::Gateway(gateway) => ObjectRef::gateway(&gateway.name),
         api::object::Spec::Network(network) => ObjectRef::network(&network.name),
         api::object::Spec::Resource(resource) => ObjectRef::resource(&resource.resource_id),
         api::object::Spec::Mapping(mapping) => {

@@ -1,17 +1,19 @@
 //! Objects in the shape in which manifests declare them.
 
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{collections::BTreeMap, net::IpAddr, ops::Not};
 
-use isthmus_common::id::Label;
+use isthmus_common::id::{Label, Vni};
 use serde::{Serialize, Serializer};
 use serde_saphyr::DoubleQuoted;
 
-use crate::model::{Mapping, Network, Object, PortRange, Resource, Spec};
+use crate::model::{Gateway, GroupPolicy, Mapping, Network, Object, PortRange, Resource, Spec, VlanId};
 
 /// An object as a manifest spells it.
 #[derive(Debug, Serialize)]
 #[serde(tag = "kind")]
 pub enum Declaration {
+    /// A gateway, as the others see it.
+    Gateway(GatewayDeclaration),
     /// A virtual network.
     Network(NetworkDeclaration),
     /// Something in it.
@@ -32,14 +34,34 @@ pub struct Stored {
     pub revision: u64,
 }
 
+/// A gateway's fields.
+#[derive(Debug, Serialize)]
+pub struct GatewayDeclaration {
+    name: String,
+    addresses: Vec<IpAddr>,
+    udp_port: u16,
+}
+
 /// A network's fields, in the order in which people read them.
 #[derive(Debug, Serialize)]
 pub struct NetworkDeclaration {
     name: String,
     provider: String,
     encapsulation: &'static str,
-    vni: u32,
-    udp_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vni: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    udp_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group_policy: Option<Policy>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ovn_port: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vlan_id: Option<u16>,
+    #[serde(skip_serializing_if = "Not::not")]
+    learning: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gateway: Option<String>,
     prefixes: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     gateway_address: Option<IpAddr>,
@@ -53,7 +75,22 @@ struct EndpointDeclaration {
     /// Quoted, because YAML 1.1 takes some for numbers to base 60.
     #[serde(skip_serializing_if = "Option::is_none")]
     mac: Option<DoubleQuoted<String>>,
-    vtep: IpAddr,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vtep: Option<IpAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ovn_port: Option<u16>,
+}
+
+#[derive(Debug)]
+struct Policy(GroupPolicy);
+
+impl Serialize for Policy {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            GroupPolicy::Keep => serializer.collect_str(&self.0),
+            GroupPolicy::Set(group) => serializer.serialize_u16(group.get()),
+        }
+    }
 }
 
 /// A resource's fields.
@@ -95,6 +132,7 @@ pub struct MappingDeclaration {
 impl From<&Spec> for Declaration {
     fn from(spec: &Spec) -> Self {
         match spec {
+            Spec::Gateway(gateway) => Self::Gateway(gateway.into()),
             Spec::Network(network) => Self::Network(network.into()),
             Spec::Resource(resource) => Self::Resource(resource.into()),
             Spec::Mapping(mapping) => Self::Mapping(mapping.into()),
@@ -112,14 +150,26 @@ impl From<&Object> for Stored {
     }
 }
 
+impl From<&Gateway> for GatewayDeclaration {
+    fn from(gateway: &Gateway) -> Self {
+        Self { name: gateway.name.clone(), addresses: gateway.addresses.clone(), udp_port: gateway.udp_port }
+    }
+}
+
 impl From<&Network> for NetworkDeclaration {
     fn from(network: &Network) -> Self {
+        let encapsulation = &network.encapsulation;
         Self {
             name: network.name.clone(),
             provider: network.provider.clone(),
-            encapsulation: network.encapsulation.name(),
-            vni: network.encapsulation.vni().get(),
-            udp_port: network.encapsulation.udp_port(),
+            encapsulation: encapsulation.name(),
+            vni: encapsulation.vni().map(Vni::get),
+            udp_port: encapsulation.udp_port(),
+            group_policy: encapsulation.group_policy().map(Policy),
+            ovn_port: encapsulation.ovn_port(),
+            vlan_id: encapsulation.vlan_id().map(VlanId::get),
+            learning: network.learning,
+            gateway: network.gateway.clone(),
             prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: network.gateway_address,
             endpoints: network
@@ -129,6 +179,7 @@ impl From<&Network> for NetworkDeclaration {
                     address: endpoint.address,
                     mac: endpoint.mac.map(|mac| DoubleQuoted(mac.to_string())),
                     vtep: endpoint.vtep,
+                    ovn_port: endpoint.ovn_port,
                 })
                 .collect(),
         }

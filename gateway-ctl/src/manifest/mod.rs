@@ -1,4 +1,4 @@
-//! Manifests: networks, resources and mappings declared in YAML files.
+//! Manifests: gateways, networks, resources and mappings declared in YAML files.
 //!
 //! A manifest is read and checked as a whole before anything is done with it, and every mistake
 //! is reported with its file, line and field.

@@ -37,7 +37,7 @@ resource_mapping: {inference: no}
 m.yaml:3:7: document 1, network/Red: name: \"Red\" contains 'R'; did you mean red?
 m.yaml:5:6: document 1, network/Red: vni: 0 is not a VNI; use 1 to 16777215
 m.yaml:6:12: document 1, network/Red: prefixes[0]: 10.0.0.5/24 has host bits set; did you mean 10.0.0.0/24?
-m.yaml:7:1: document 1, network/Red: gatway_address: there is no field \"gatway_address\"; did you mean gateway_address? (fields: kind, version, name, provider, encapsulation, vni, udp_port, prefixes, gateway_address, endpoints)
+m.yaml:7:1: document 1, network/Red: gatway_address: there is no field \"gatway_address\"; did you mean gateway_address? (fields: kind, version, name, provider, encapsulation, vni, udp_port, group_policy, ovn_port, vlan_id, learning, gateway, prefixes, gateway_address, endpoints)
 m.yaml:9:31: document 1, network/Red: endpoints[0].mac: \"02:00:00:00:00\" is not a MAC address; write six bytes in hexadecimal, e.g. 02:00:00:00:00:10
 m.yaml:12:20: document 2, mapping/7b0d6f0e: unique_identifier: \"7b0d6f0e\" is not a UUID, e.g. 7b0d6f0e-8a1c-4c53-9d0e-2f6a4f6d9a11; make one with uuidgen
 m.yaml:15:31: document 2, mapping/7b0d6f0e: resource_mapping[inference]: \"no\" is not an access level; use none, observe, connect or full; did you mean none?";
@@ -50,10 +50,10 @@ fn mistakes_get_the_text_that_says_what_would_be_right() {
         ("", "m.yaml: holds no objects; declare at least one, e.g. with kind: Network"),
         ("# nothing\n---\n---\n", "m.yaml: holds no objects; declare at least one, e.g. with kind: Network"),
         ("- a\n", "m.yaml:1:1: document 1: a document is a mapping of fields, starting with kind:"),
-        ("name: red\n", "m.yaml:1:1: document 1: kind: is missing; use Network, Resource or Mapping"),
+        ("name: red\n", "m.yaml:1:1: document 1: kind: is missing; use Gateway, Network, Resource or Mapping"),
         (
             "kind: Netwrok\n",
-            "m.yaml:1:7: document 1: kind: \"Netwrok\" is not a kind; use Network, Resource or Mapping; did you mean Network?",
+            "m.yaml:1:7: document 1: kind: \"Netwrok\" is not a kind; use Gateway, Network, Resource or Mapping; did you mean Network?",
         ),
         (
             "kind: Network\nname: red\nname: blue\nencapsulation: vxlan\nvni: 1\nprefixes: [10.0.0.0/8]\n",
@@ -74,7 +74,7 @@ fn mistakes_get_the_text_that_says_what_would_be_right() {
         (
             "kind: Network\nname: ~\nencapsulation: genev\nvni: 0\nprefixes: 10.0.0.0/8\n",
             "m.yaml:2:7: document 1, network/: name: has no value; give one or remove the field
-m.yaml:3:16: document 1, network/: encapsulation: \"genev\" is not an encapsulation; use one of vxlan, geneve; did you mean geneve?
+m.yaml:3:16: document 1, network/: encapsulation: \"genev\" is not an encapsulation; use one of vxlan, geneve, vlan, port; did you mean geneve?
 m.yaml:4:6: document 1, network/: vni: 0 is not a VNI; use 1 to 16777215
 m.yaml:5:11: document 1, network/: prefixes: must be a list, e.g. [10.0.0.0/24]",
         ),
@@ -92,7 +92,7 @@ m.yaml:6:20: document 1, resource/web: ports[2]: 70-90 overlaps 80; list a port 
         ),
         (
             "kind: Network\nname: red\nvni: 1\nprefixes: [10.0.0.0/8]\n",
-            "m.yaml:1:1: document 1, network/red: encapsulation: is missing; use vxlan or geneve",
+            "m.yaml:1:1: document 1, network/red: encapsulation: is missing; use vxlan, geneve, vlan or port",
         ),
         (
             "kind: Network\nname: red\nencapsulation: geneve\nvni: 16777216\nudp_port: 70000\nprefixes: [10.0.0.0/8]\n",
@@ -109,11 +109,11 @@ m.yaml:5:11: document 1, network/red: udp_port: 70000 is not a UDP port; use 1 t
         ),
         (
             "kind: Network\nname: red\nencapsulation: vxlan\nvni: 1\nprefixes: [10.0.0.0/8]\nendpoints: [{address: 10.0.0.1, vtep: 192.0.2.1, port: 1}]\n",
-            "m.yaml:6:50: document 1, network/red: endpoints[0].port: there is no field \"port\" (fields: address, mac, vtep)",
+            "m.yaml:6:50: document 1, network/red: endpoints[0].port: there is no field \"port\" (fields: address, mac, vtep, ovn_port)",
         ),
         (
-            "kind: Network\nname: red\nencapsulation: vxlan\nvni: 1\nprefixes: [10.0.0.0/8]\nendpoints: [{address: 10.0.0.1, vtep: fd00::1}, {vtep: 192.0.2.1}]\n",
-            "m.yaml:6:39: document 1, network/red: endpoints[0].vtep: fd00::1 is IPv6: underlays are IPv4 only so far; give the tunnel endpoint's IPv4 address
+            "kind: Network\nname: red\nencapsulation: vxlan\nvni: 1\nprefixes: [10.0.0.0/8]\nendpoints: [{address: 10.0.0.1, vtep: fe80::1}, {vtep: 192.0.2.1}]\n",
+            "m.yaml:6:39: document 1, network/red: endpoints[0].vtep: fe80::1 means another host on every link; give an address that is routed
 m.yaml:6:49: document 1, network/red: endpoints[1].address: is missing",
         ),
     ];
@@ -159,8 +159,8 @@ fn scalars_keep_what_was_written() {
 fn a_network_that_names_no_port_gets_the_one_of_its_encapsulation() {
     let vni = Vni::new(42).unwrap();
     for (name, expected) in [
-        ("vxlan", Encapsulation::Vxlan { vni, udp_port: 4789 }),
-        ("geneve", Encapsulation::Geneve { vni, udp_port: 6081 }),
+        ("vxlan", Encapsulation::Vxlan { vni, udp_port: 4789, group_policy: None }),
+        ("geneve", Encapsulation::Geneve { vni, udp_port: 6081, ovn_port: None }),
     ] {
         let manifest = parse([("m.yaml", RED.replace("vxlan", name).as_str())]).unwrap();
         let [Document { spec: Spec::Network(network), .. }] = manifest.documents() else {

@@ -25,17 +25,21 @@ pub fn unicast(text: &str) -> Result<IpAddr, String> {
     Ok(address)
 }
 
-/// Reads an underlay address: unicast, and IPv4 for now.
+/// Reads the address of a tunnel's end: unicast, and one that routers know.
 ///
 /// # Errors
 /// A sentence that says what would be right.
-pub fn vtep(text: &str) -> Result<IpAddr, String> {
-    match unicast(text)? {
-        IpAddr::V6(v6) => Err(format!(
-            "{v6} is IPv6: underlays are IPv4 only so far; give the tunnel endpoint's IPv4 address"
-        )),
-        v4 @ IpAddr::V4(_) => Ok(v4),
+pub fn underlay(text: &str) -> Result<IpAddr, String> {
+    let address = unicast(text)?;
+    if let IpAddr::V6(v6) = address {
+        if let Some(v4) = v6.to_ipv4_mapped() {
+            return Err(format!("{v6} never stands in an IPv6 header; did you mean {v4}?"));
+        }
+        if v6.is_unicast_link_local() {
+            return Err(format!("{v6} means another host on every link; give an address that is routed"));
+        }
     }
+    Ok(address)
 }
 
 /// Reads a prefix without host bits.
@@ -55,7 +59,7 @@ pub fn prefix(text: &str) -> Result<IpNet, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{prefix, unicast, vtep};
+    use super::{prefix, underlay, unicast};
 
     #[test]
     fn wrong_prefixes_are_told_what_would_be_right() {
@@ -81,9 +85,22 @@ mod tests {
         ] {
             assert_eq!(unicast(text).unwrap_err(), expected);
         }
-        assert_eq!(
-            vtep("2001:db8::1").unwrap_err(),
-            "2001:db8::1 is IPv6: underlays are IPv4 only so far; give the tunnel endpoint's IPv4 address"
-        );
+    }
+
+    #[test]
+    fn tunnels_end_at_addresses_that_are_routed() {
+        for text in ["192.0.2.10", "2001:db8::1", "fd00::1"] {
+            assert_eq!(underlay(text).unwrap().to_string(), text);
+        }
+        for (text, expected) in [
+            ("fe80::1", "fe80::1 means another host on every link; give an address that is routed"),
+            (
+                "::ffff:192.0.2.10",
+                "::ffff:192.0.2.10 never stands in an IPv6 header; did you mean 192.0.2.10?",
+            ),
+            ("ff02::1", "ff02::1 is not an address that one host on a network can have"),
+        ] {
+            assert_eq!(underlay(text).unwrap_err(), expected);
+        }
     }
 }

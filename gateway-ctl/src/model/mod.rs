@@ -5,6 +5,7 @@
 
 pub mod address;
 mod encapsulation;
+mod gateway;
 mod mac;
 mod mapping;
 pub mod name;
@@ -13,7 +14,12 @@ mod object;
 mod resource;
 pub(crate) mod violation;
 
-pub use encapsulation::{DEFAULT_GENEVE_PORT, DEFAULT_VXLAN_PORT, Encapsulation, EncapsulationKind};
+pub(crate) use encapsulation::no_udp_port;
+pub use encapsulation::{
+    DEFAULT_GENEVE_PORT, DEFAULT_VXLAN_PORT, Encapsulation, EncapsulationField, EncapsulationKind,
+    GroupPolicy, Unchecked, VlanId, ovn_port,
+};
+pub use gateway::{GATEWAY_ADDRESSES, Gateway};
 pub use mac::{Mac, MacError};
 pub use mapping::{AccessLevel, Mapping, Mode, parse_identifier};
 pub use network::{DEFAULT_PROVIDER, Endpoint, Network};

@@ -1,4 +1,4 @@
-//! Names of networks, resources and providers.
+//! Names of gateways, networks, resources and providers.
 
 use super::violation::quoted;
 

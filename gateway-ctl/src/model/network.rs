@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use ipnet::IpNet;
 
-use super::{Encapsulation, Mac, Violations, address, name};
+use super::{Encapsulation, Mac, Violations, address, encapsulation::ovn_port, name};
 use crate::api;
 
 /// Who owns a network's underlay if the declaration names nobody.
@@ -25,6 +25,10 @@ pub struct Network {
     pub gateway_address: Option<IpAddr>,
     /// Where its inner addresses live.
     pub endpoints: Vec<Endpoint>,
+    /// Endpoints are learned from traffic besides the declared ones.
+    pub learning: bool,
+    /// Name of the gateway it is behind; the others reach it through that one.
+    pub gateway: Option<String>,
 }
 
 /// Where one inner address lives.
@@ -34,8 +38,11 @@ pub struct Endpoint {
     pub address: IpAddr,
     /// Inner MAC, if known.
     pub mac: Option<Mac>,
-    /// Underlay address of the tunnel endpoint that holds it.
-    pub vtep: IpAddr,
+    /// Underlay address of the tunnel endpoint that holds it; `None` if the network is not
+    /// tunnelled, and only then.
+    pub vtep: Option<IpAddr>,
+    /// In an OVN network, and only there, the tunnel key of the logical port it is on.
+    pub ovn_port: Option<u16>,
 }
 
 impl Network {
@@ -62,8 +69,11 @@ impl TryFrom<api::Network> for Network {
         wrong.check("provider", name::check(&provider));
         let encapsulation = Encapsulation::read(wire.encapsulation, &mut wrong);
         let prefixes = prefixes(&wire.prefixes, &mut wrong);
-        let endpoints = endpoints(&wire.endpoints, &prefixes, &mut wrong);
+        let endpoints = endpoints(&wire.endpoints, encapsulation, &prefixes, &mut wrong);
         let gateway_address = gateway_address(&wire.gateway_address, &prefixes, &endpoints, &mut wrong);
+        if !wire.gateway.is_empty() {
+            wrong.check("gateway", name::check(&wire.gateway));
+        }
         match encapsulation {
             Some(encapsulation) => wrong.into_result(Self {
                 name: wire.name,
@@ -72,6 +82,8 @@ impl TryFrom<api::Network> for Network {
                 prefixes,
                 gateway_address,
                 endpoints,
+                learning: wire.learning,
+                gateway: Some(wire.gateway).filter(|gateway| !gateway.is_empty()),
             }),
             None => Err(wrong),
         }
@@ -104,7 +116,12 @@ fn check_inside(field: &str, address: IpAddr, prefixes: &[IpNet], wrong: &mut Vi
     }
 }
 
-fn endpoints(wire: &[api::Endpoint], prefixes: &[IpNet], wrong: &mut Violations) -> Vec<Endpoint> {
+fn endpoints(
+    wire: &[api::Endpoint],
+    encapsulation: Option<Encapsulation>,
+    prefixes: &[IpNet],
+    wrong: &mut Violations,
+) -> Vec<Endpoint> {
     let mut seen = BTreeMap::new();
     let mut endpoints = Vec::with_capacity(wire.len());
     for (index, endpoint) in wire.iter().enumerate() {
@@ -129,12 +146,48 @@ fn endpoints(wire: &[api::Endpoint], prefixes: &[IpNet], wrong: &mut Violations)
         {
             wrong.add(field("mac"), format!("{mac} is not a MAC address that one interface can have"));
         }
-        let vtep = wrong.check(&field("vtep"), address::vtep(&endpoint.vtep));
-        if let (Some(address), Some(mac), Some(vtep)) = (address, mac, vtep) {
-            endpoints.push(Endpoint { address, mac, vtep });
+        let vtep = wrong.check(&field("vtep"), vtep(&endpoint.vtep, encapsulation));
+        let ovn_port = wrong.check(&field("ovn_port"), endpoint_ovn_port(endpoint.ovn_port, encapsulation));
+        if let (Some(address), Some(mac), Some(vtep), Some(ovn_port)) = (address, mac, vtep, ovn_port) {
+            endpoints.push(Endpoint { address, mac, vtep, ovn_port });
         }
     }
     endpoints
+}
+
+/// Without an encapsulation, which is an error of its own, only the address itself is judged.
+fn vtep(wire: &str, encapsulation: Option<Encapsulation>) -> Result<Option<IpAddr>, String> {
+    let kind = encapsulation.map(|encapsulation| encapsulation.kind());
+    match (wire, kind) {
+        ("", Some(kind)) if kind.is_tunnel() => Err(format!(
+            "is missing; a {kind} network's endpoints are behind tunnel endpoints, e.g. vtep: 192.0.2.10"
+        )),
+        ("", _) => Ok(None),
+        (_, Some(kind)) if !kind.is_tunnel() => {
+            Err(format!("a {kind} network has no tunnel endpoints; remove it"))
+        }
+        _ => address::underlay(wire).map(Some),
+    }
+}
+
+/// Like a vtep, it goes with the encapsulation.
+fn endpoint_ovn_port(wire: u32, encapsulation: Option<Encapsulation>) -> Result<Option<u16>, String> {
+    let Some(encapsulation) = encapsulation else { return Ok(None) };
+    match (wire, encapsulation.ovn_port()) {
+        (0, None) => Ok(None),
+        (0, Some(_)) => {
+            Err("is missing; give the tunnel key of the logical port that has the address".to_owned())
+        }
+        (_, None) => {
+            Err("the network is none of OVN's; remove it, or give the network an ovn_port too".to_owned())
+        }
+        (number, Some(own)) => match ovn_port(number)? {
+            port if port == own => {
+                Err(format!("{port} is the gateway's own port; give that of the port that has the address"))
+            }
+            port => Ok(Some(port)),
+        },
+    }
 }
 
 fn gateway_address(
@@ -166,6 +219,8 @@ impl From<&Network> for api::Network {
             prefixes: network.prefixes.iter().map(ToString::to_string).collect(),
             gateway_address: network.gateway_address.map_or_else(String::new, |address| address.to_string()),
             endpoints: network.endpoints.iter().map(api::Endpoint::from).collect(),
+            learning: network.learning,
+            gateway: network.gateway.clone().unwrap_or_default(),
         }
     }
 }
@@ -175,7 +230,8 @@ impl From<&Endpoint> for api::Endpoint {
         Self {
             address: endpoint.address.to_string(),
             mac: endpoint.mac.map_or_else(String::new, |mac| mac.to_string()),
-            vtep: endpoint.vtep.to_string(),
+            vtep: endpoint.vtep.map_or_else(String::new, |vtep| vtep.to_string()),
+            ovn_port: endpoint.ovn_port.map_or(0, Into::into),
         }
     }
 }

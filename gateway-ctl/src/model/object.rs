@@ -2,12 +2,14 @@
 
 use std::fmt;
 
-use super::{Mapping, Network, Resource, Violations, mapping::parse_identifier, name};
+use super::{Gateway, Mapping, Network, Resource, Violations, mapping::parse_identifier, name};
 use crate::api;
 
 /// What kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
+    /// A [`Gateway`].
+    Gateway,
     /// A [`Network`].
     Network,
     /// A [`Resource`].
@@ -21,13 +23,15 @@ pub enum Kind {
 pub struct ObjectRef {
     /// Of which kind.
     pub kind: Kind,
-    /// A network's name, a resource's `resource_id`, a mapping's `unique_identifier`.
+    /// A gateway's or network's name, a resource's `resource_id`, a mapping's `unique_identifier`.
     pub name: String,
 }
 
 /// What an object declares.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spec {
+    /// A gateway, as the others see it.
+    Gateway(Gateway),
     /// A virtual network.
     Network(Network),
     /// Something in it.
@@ -56,12 +60,13 @@ pub struct Object {
 
 impl Kind {
     /// All of them, in the order in which one refers to the other.
-    pub const ALL: [Self; 3] = [Self::Network, Self::Resource, Self::Mapping];
+    pub const ALL: [Self; 4] = [Self::Gateway, Self::Network, Self::Resource, Self::Mapping];
 
     /// Lower-case, as commands spell it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Gateway => "gateway",
             Self::Network => "network",
             Self::Resource => "resource",
             Self::Mapping => "mapping",
@@ -82,6 +87,12 @@ impl fmt::Display for ObjectRef {
 }
 
 impl ObjectRef {
+    /// Names a gateway.
+    #[must_use]
+    pub fn gateway(name: &str) -> Self {
+        Self { kind: Kind::Gateway, name: name.to_owned() }
+    }
+
     /// Names a network.
     #[must_use]
     pub fn network(name: &str) -> Self {
@@ -106,6 +117,7 @@ impl Spec {
     #[must_use]
     pub fn object_ref(&self) -> ObjectRef {
         match self {
+            Self::Gateway(gateway) => ObjectRef::gateway(&gateway.name),
             Self::Network(network) => ObjectRef::network(&network.name),
             Self::Resource(resource) => ObjectRef::resource(&resource.resource_id),
             Self::Mapping(mapping) => ObjectRef::mapping(mapping.unique_identifier),
@@ -116,6 +128,7 @@ impl Spec {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
+            Self::Gateway(_) => Kind::Gateway,
             Self::Network(_) => Kind::Network,
             Self::Resource(_) => Kind::Resource,
             Self::Mapping(_) => Kind::Mapping,
@@ -126,6 +139,7 @@ impl Spec {
 impl From<Kind> for api::Kind {
     fn from(kind: Kind) -> Self {
         match kind {
+            Kind::Gateway => Self::Gateway,
             Kind::Network => Self::Network,
             Kind::Resource => Self::Resource,
             Kind::Mapping => Self::Mapping,
@@ -139,11 +153,12 @@ impl TryFrom<api::ObjectRef> for ObjectRef {
     fn try_from(wire: api::ObjectRef) -> Result<Self, Violations> {
         let mut wrong = Violations::default();
         let kind = match api::Kind::try_from(wire.kind) {
+            Ok(api::Kind::Gateway) => Some(Kind::Gateway),
             Ok(api::Kind::Network) => Some(Kind::Network),
             Ok(api::Kind::Resource) => Some(Kind::Resource),
             Ok(api::Kind::Mapping) => Some(Kind::Mapping),
             Ok(api::Kind::Unspecified) | Err(_) => {
-                wrong.add("kind", "is missing or unknown; use network, resource or mapping");
+                wrong.add("kind", "is missing or unknown; use gateway, network, resource or mapping");
                 None
             }
         };
@@ -173,6 +188,9 @@ impl TryFrom<api::object::Spec> for Spec {
     /// Fields are named from the object on: `network.prefixes[0]`.
     fn try_from(wire: api::object::Spec) -> Result<Self, Violations> {
         match wire {
+            api::object::Spec::Gateway(wire) => {
+                Gateway::try_from(wire).map(Self::Gateway).map_err(|wrong| wrong.under("gateway"))
+            }
             api::object::Spec::Network(wire) => {
                 Network::try_from(wire).map(Self::Network).map_err(|wrong| wrong.under("network"))
             }
@@ -189,6 +207,7 @@ impl TryFrom<api::object::Spec> for Spec {
 impl From<&Spec> for api::object::Spec {
     fn from(spec: &Spec) -> Self {
         match spec {
+            Spec::Gateway(gateway) => Self::Gateway(gateway.into()),
             Spec::Network(network) => Self::Network(network.into()),
             Spec::Resource(resource) => Self::Resource(resource.into()),
             Spec::Mapping(mapping) => Self::Mapping(mapping.into()),
@@ -203,7 +222,7 @@ impl TryFrom<api::Object> for Object {
         let metadata = wire.metadata.unwrap_or_default();
         let Some(spec) = wire.spec else {
             let mut wrong = Violations::default();
-            wrong.add("spec", "is missing; give a network, a resource or a mapping");
+            wrong.add("spec", "is missing; give a gateway, a network, a resource or a mapping");
             return Err(wrong);
         };
         Ok(Self {

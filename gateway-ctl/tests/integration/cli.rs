@@ -225,7 +225,9 @@ fn wrong_usage_exits_with_2() {
     assert!(stderr(&output).contains("10.0.0.5/24 has host bits set; did you mean 10.0.0.0/24?"));
     let output =
         run(&["network", "create", "red", "--encapsulation", "gre", "--vni", "1", "--prefix", "10.0.0.0/24"]);
-    assert!(stderr(&output).contains("\"gre\" is not an encapsulation; use one of vxlan, geneve"));
+    assert!(
+        stderr(&output).contains("\"gre\" is not an encapsulation; use one of vxlan, geneve, vlan, port")
+    );
 }
 
 #[test]

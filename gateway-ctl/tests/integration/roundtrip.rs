@@ -3,13 +3,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    num::NonZeroU16,
 };
 
 use isthmus::{
     api, manifest,
     model::{
-        AccessLevel, Encapsulation, EncapsulationKind, Endpoint, Mac, Mapping, Metadata, Mode, Network,
-        Object, PortRange, Protocol, Resource, Spec,
+        AccessLevel, Encapsulation, EncapsulationKind, Endpoint, Gateway, GroupPolicy, Mac, Mapping,
+        Metadata, Mode, Network, Object, PortRange, Protocol, Resource, Spec, Unchecked, VlanId,
     },
 };
 use isthmus_common::id::{Label, Vni};
@@ -40,14 +41,39 @@ fn mac() -> impl Strategy<Value = Mac> {
 }
 
 fn encapsulation() -> impl Strategy<Value = Encapsulation> {
-    (sample::select(&EncapsulationKind::ALL[..]), 1..=0x00ff_ffff_u32, 1..=u16::MAX)
-        .prop_map(|(kind, vni, udp_port)| kind.with(Vni::new(vni).unwrap(), udp_port))
+    let vni = || (1..=0x00ff_ffff_u32).prop_map(|vni| Vni::new(vni).unwrap());
+    let group =
+        any::<u16>().prop_map(|group| NonZeroU16::new(group).map_or(GroupPolicy::Keep, GroupPolicy::Set));
+    prop_oneof![
+        (vni(), 1..=u16::MAX, option::of(group))
+            .prop_map(|(vni, udp_port, group_policy)| Encapsulation::Vxlan { vni, udp_port, group_policy }),
+        (vni(), 1..=u16::MAX, option::of(1..=500_u16))
+            .prop_map(|(vni, udp_port, ovn_port)| Encapsulation::Geneve { vni, udp_port, ovn_port }),
+        (1..=4094_u16).prop_map(|vlan| Encapsulation::Vlan { vlan_id: VlanId::new(vlan).unwrap() }),
+        Just(Encapsulation::Port),
+    ]
+}
+
+fn underlay() -> impl Strategy<Value = IpAddr> {
+    prop_oneof![
+        v4(),
+        (any::<[u16; 7]>())
+            .prop_map(|[b, c, d, e, f, g, h]| { Ipv6Addr::new(0x2001, b, c, d, e, f, g, h).into() })
+    ]
+}
+
+fn gateway() -> impl Strategy<Value = Gateway> {
+    (name(), collection::btree_set(underlay(), 1..=4), 1..=u16::MAX).prop_map(
+        |(name, addresses, udp_port)| Gateway { name, addresses: addresses.into_iter().collect(), udp_port },
+    )
 }
 
 fn network() -> impl Strategy<Value = Network> {
-    let endpoints = collection::btree_map(inner(), (option::of(mac()), v4()), 0..6);
-    (name(), name(), encapsulation(), option::of(inner()), endpoints).prop_map(
-        |(name, provider, encapsulation, gateway_address, endpoints)| Network {
+    let place = (option::of(mac()), underlay(), 501..=0x7fff_u16);
+    let endpoints = collection::btree_map(inner(), place, 0..6);
+    let rest = (any::<bool>(), option::of(name()));
+    (name(), name(), encapsulation(), option::of(inner()), endpoints, rest).prop_map(
+        |(name, provider, encapsulation, gateway_address, endpoints, (learning, gateway))| Network {
             name,
             provider,
             encapsulation,
@@ -55,8 +81,15 @@ fn network() -> impl Strategy<Value = Network> {
             gateway_address: gateway_address.filter(|address| !endpoints.contains_key(address)),
             endpoints: endpoints
                 .into_iter()
-                .map(|(address, (mac, vtep))| Endpoint { address, mac, vtep })
+                .map(|(address, (mac, vtep, ovn_port))| Endpoint {
+                    address,
+                    mac,
+                    vtep: encapsulation.kind().is_tunnel().then_some(vtep),
+                    ovn_port: encapsulation.ovn_port().map(|_| ovn_port),
+                })
                 .collect(),
+            learning,
+            gateway,
         },
     )
 }
@@ -88,6 +121,7 @@ fn mapping() -> impl Strategy<Value = Mapping> {
 
 fn spec() -> impl Strategy<Value = Spec> {
     prop_oneof![
+        gateway().prop_map(Spec::Gateway),
         network().prop_map(Spec::Network),
         resource().prop_map(Spec::Resource),
         mapping().prop_map(Spec::Mapping)
@@ -117,20 +151,33 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_the_manifest_reader_panic(text in "(kind: (Network|Resource|Mapping)\n)?([a-z_]{1,8}: ?|- |[\\[\\]{},:&*!#'\"|>%@`~-]|[0-9a-f:.]{1,6}|\\PC|\n {0,4}){0,60}") {
+    fn no_text_makes_the_manifest_reader_panic(text in "(kind: (Gateway|Network|Resource|Mapping)\n)?([a-z_]{1,8}: ?|- |[\\[\\]{},:&*!#'\"|>%@`~-]|[0-9a-f:.]{1,6}|\\PC|\n {0,4}){0,60}") {
         let _ = manifest::parse([("m.yaml", text.as_str())]);
     }
 
     #[test]
-    fn no_field_makes_the_model_panic(texts in collection::vec("\\PC{0,80}", 6), numbers in any::<[u32; 3]>(), kind in sample::select(&EncapsulationKind::ALL[..])) {
+    fn no_field_makes_the_model_panic(texts in collection::vec("\\PC{0,80}", 6), numbers in any::<[u32; 7]>(), kind in sample::select(&EncapsulationKind::ALL[..])) {
         let [a, b, c, d, e, f] = texts.try_into().unwrap();
         let _ = Network::try_from(api::Network {
             name: a.clone(),
             provider: b.clone(),
-            encapsulation: Some(kind.unchecked(numbers[0], numbers[1])),
+            encapsulation: Some(kind.unchecked(Unchecked {
+                vni: numbers[0],
+                udp_port: numbers[1],
+                group_policy: Some(numbers[3]),
+                ovn_port: numbers[4],
+                vlan_id: numbers[5],
+            })),
             prefixes: vec![c.clone()],
             gateway_address: d.clone(),
-            endpoints: vec![api::Endpoint { address: d.clone(), mac: e.clone(), vtep: f.clone() }],
+            endpoints: vec![api::Endpoint { address: d.clone(), mac: e.clone(), vtep: f.clone(), ovn_port: numbers[6] }],
+            learning: true,
+            gateway: e.clone(),
+        });
+        let _ = Gateway::try_from(api::FederationGateway {
+            name: a.clone(),
+            addresses: vec![d.clone(), e.clone(), f],
+            udp_port: numbers[1],
         });
         let level = numbers[2].cast_signed();
         let _ = Mapping::try_from(api::Mapping {

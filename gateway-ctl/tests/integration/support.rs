@@ -72,11 +72,12 @@ pub(crate) fn stderr(output: &Output) -> String {
 
 /// A network that differs from others by its number.
 pub(crate) fn network(number: u32, endpoints: u32) -> api::Object {
-    let vxlan = api::Vxlan { vni: number + 1, udp_port: 0 };
+    let vxlan = api::Vxlan { vni: number + 1, udp_port: 0, group_policy: None };
     let endpoint = |n: u32| api::Endpoint {
         address: format!("10.{}.{}.{}", 1 + n / 62500, n / 250 % 250, 1 + n % 250),
         mac: "02:00:00:00:00:01".to_owned(),
         vtep: "192.0.2.1".to_owned(),
+        ovn_port: 0,
     };
     let network = api::Network {
         name: format!("n{number}"),
@@ -85,6 +86,8 @@ pub(crate) fn network(number: u32, endpoints: u32) -> api::Object {
         prefixes: vec!["10.0.0.0/8".to_owned()],
         gateway_address: String::new(),
         endpoints: (0..endpoints).map(endpoint).collect(),
+        learning: false,
+        gateway: String::new(),
     };
     api::Object { metadata: None, spec: Some(api::object::Spec::Network(network)) }
 }

@@ -76,7 +76,8 @@ pub(crate) const GOLD_TO_GRAY: u8 = 7;
 
 /// A network on Geneve and its usual port.
 fn geneve_network(name: &str, vni: u32, endpoints: &[(&str, &str)]) -> Spec {
-    let encapsulation = Encapsulation::Geneve { vni: Vni::new(vni).unwrap(), udp_port: GENEVE_PORT };
+    let encapsulation =
+        Encapsulation::Geneve { vni: Vni::new(vni).unwrap(), udp_port: GENEVE_PORT, ovn_port: None };
     network_on(encapsulation, name, "default", endpoints)
 }
 

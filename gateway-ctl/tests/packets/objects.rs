@@ -22,7 +22,8 @@ pub(crate) fn label(number: u8) -> u32 {
 
 /// A network on VXLAN; endpoints are (inner address, vtep).
 pub(crate) fn network(name: &str, provider: &str, vni: u32, port: u16, endpoints: &[(&str, &str)]) -> Spec {
-    let encapsulation = Encapsulation::Vxlan { vni: Vni::new(vni).unwrap(), udp_port: port };
+    let encapsulation =
+        Encapsulation::Vxlan { vni: Vni::new(vni).unwrap(), udp_port: port, group_policy: None };
     network_on(encapsulation, name, provider, endpoints)
 }
 
@@ -36,7 +37,8 @@ pub(crate) fn network_on(
     let endpoint = |(address, vtep): &(&str, &str)| Endpoint {
         address: address.parse().unwrap(),
         mac: None,
-        vtep: vtep.parse().unwrap(),
+        vtep: Some(vtep.parse().unwrap()),
+        ovn_port: None,
     };
     Spec::Network(Network {
         name: name.to_owned(),
@@ -45,6 +47,8 @@ pub(crate) fn network_on(
         prefixes: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         gateway_address: None,
         endpoints: endpoints.iter().map(endpoint).collect(),
+        learning: false,
+        gateway: None,
     })
 }
 

@@ -88,11 +88,17 @@ fn same(specs: &[Spec], yaml: &str) -> Result<(), String> {
 }
 
 /// Documents that go together.
-const DOCUMENTS: [&str; 4] = [
+const DOCUMENTS: [&str; 9] = [
     "kind: Network\nname: red\nprovider: east\nencapsulation: vxlan\nvni: 42\nudp_port: 4789\nprefixes: [10.0.0.0/24, fd00::/64]\n\
      gateway_address: 10.0.0.254\nendpoints:\n- {address: 10.0.0.1, mac: \"02:00:00:00:00:10\", vtep: 192.0.2.1}\n\
      - address: fd00::1\n  vtep: 192.0.2.1\n",
     "kind: Network\nname: blue\nencapsulation: vxlan\nvni: 77\nprefixes: [10.1.0.0/24]\nendpoints: [{address: 10.1.0.20, vtep: 198.51.100.20}]\n",
+    "kind: Gateway\nname: gw-b\naddresses: [192.0.2.9, 2001:db8::9]\nudp_port: 6081\n",
+    "kind: Network\nname: tan\nencapsulation: vxlan\nvni: 42\nudp_port: 4790\ngroup_policy: keep\ngateway: gw-b\nprefixes: [10.2.0.0/24]\n\
+     endpoints: [{address: 10.2.0.1, vtep: 2001:db8::20}]\n",
+    "kind: Network\nname: ovn\nencapsulation: geneve\nvni: 42\novn_port: 3\nprefixes: [10.3.0.0/24]\nendpoints: [{address: 10.3.0.1, vtep: 192.0.2.3, ovn_port: 5}]\n",
+    "kind: Network\nname: floor\nencapsulation: vlan\nvlan_id: 100\nlearning: true\nprefixes: [10.4.0.0/24]\nendpoints: [{address: 10.4.0.1}]\n",
+    "kind: Network\nname: desk\nencapsulation: port\nprefixes: [10.5.0.0/24]\nendpoints: [{address: 10.5.0.1, mac: \"02:00:00:00:00:50\"}]\n",
     "kind: Resource\nresource_id: web\nnetwork: blue\naddresses: [10.1.0.20]\nprotocol: tcp\nports: [80, 8000-8010]\n",
     "kind: Mapping\nunique_identifier: 7b0d6f0e-8a1c-4c53-9d0e-2f6a4f6d9a11\nsource_network: red\ndestination_network: blue\n\
      mode: switched\nlabel: 15728641\nresource_mapping: {web: connect}\n",
@@ -101,6 +107,7 @@ const DOCUMENTS: [&str; 4] = [
 /// What means something in a manifest, to YAML, or to a terminal.
 const WORDS: &[&str] = &[
     "kind",
+    "Gateway",
     "Network",
     "Resource",
     "Mapping",
@@ -108,8 +115,19 @@ const WORDS: &[&str] = &[
     "provider",
     "encapsulation",
     "vxlan",
+    "geneve",
+    "vlan",
+    "port",
     "vni",
     "udp_port",
+    "group_policy",
+    "keep",
+    "ovn_port",
+    "vlan_id",
+    "learning",
+    "true",
+    "gateway",
+    "gw-b",
     "prefixes",
     "gateway_address",
     "endpoints",

@@ -111,10 +111,21 @@ fn federation() -> anyhow::Result<Replica> {
         declare(Spec::Network(Network {
             name: name.to_owned(),
             provider: "default".to_owned(),
-            encapsulation: Encapsulation::Vxlan { vni: Vni::new(vni).context("a VNI")?, udp_port: 4789 },
+            encapsulation: Encapsulation::Vxlan {
+                vni: Vni::new(vni).context("a VNI")?,
+                udp_port: 4789,
+                group_policy: None,
+            },
             prefixes: vec!["10.0.0.0/24".parse()?],
             gateway_address: None,
-            endpoints: vec![Endpoint { address: INNER.into(), mac: None, vtep: IpAddr::V4(GATEWAY) }],
+            endpoints: vec![Endpoint {
+                address: INNER.into(),
+                mac: None,
+                vtep: Some(IpAddr::V4(GATEWAY)),
+                ovn_port: None,
+            }],
+            learning: false,
+            gateway: None,
         }));
         declare(Spec::Resource(Resource {
             resource_id: format!("in-{name}"),

@@ -181,8 +181,9 @@ impl Federation {
     pub fn with_label_range(self, label_range: LabelRange) -> Result<Self, Violations> {
         let mut violations = Violations::default();
         for (network, _) in self.networks() {
-            let vni = network.encapsulation.vni();
-            if label_range.contains(vni.get()) {
+            if let Some(vni) = network.encapsulation.vni()
+                && label_range.contains(vni.get())
+            {
                 let name = ObjectRef::network(&network.name).to_string();
                 violations.add(name, format!("its VNI {vni} lies inside {label_range}"));
             }
@@ -210,7 +211,7 @@ impl Federation {
         self.objects.get(object_ref)
     }
 
-    /// All objects, networks first, then resources, then mappings, each in name order.
+    /// All objects, kind by kind in the order of [`Kind::ALL`], each in name order.
     pub fn objects(&self) -> impl Iterator<Item = &Arc<Object>> {
         self.objects.values()
     }
@@ -396,7 +397,7 @@ impl Federation {
             self.objects.keys().filter(|key| key.kind == object_ref.kind).map(|key| key.name.as_str());
         let hint = match object_ref.kind {
             Kind::Mapping => String::new(),
-            Kind::Network | Kind::Resource => did_you_mean(&object_ref.name, names),
+            Kind::Gateway | Kind::Network | Kind::Resource => did_you_mean(&object_ref.name, names),
         };
         format!("{object_ref} does not exist{hint}")
     }

@@ -1,30 +1,20 @@
 //! From a document's tree to an object, noting everything that is wrong and where.
 
+mod gateway;
+mod network;
+
 use std::collections::{BTreeMap, HashMap};
 
 use super::yaml::{Mark, Node, Value};
 use crate::{
     api,
     model::{
-        AccessLevel, EncapsulationKind, Mode, PortRange, Protocol, Spec,
+        AccessLevel, Mode, PortRange, Protocol, Spec, no_udp_port,
         violation::{did_you_mean, quoted},
     },
 };
 
-const KINDS: [&str; 3] = ["Network", "Resource", "Mapping"];
-const NETWORK: &[&str] = &[
-    "kind",
-    "version",
-    "name",
-    "provider",
-    "encapsulation",
-    "vni",
-    "udp_port",
-    "prefixes",
-    "gateway_address",
-    "endpoints",
-];
-const ENDPOINT: &[&str] = &["address", "mac", "vtep"];
+const KINDS: [&str; 4] = ["Gateway", "Network", "Resource", "Mapping"];
 const RESOURCE: &[&str] = &["kind", "version", "resource_id", "network", "addresses", "protocol", "ports"];
 const MAPPING: &[&str] = &[
     "kind",
@@ -143,6 +133,7 @@ impl Decoded {
             _ => None,
         });
         match kind {
+            Some(("Gateway", _)) => self.gateway(document).map(api::object::Spec::Gateway),
             Some(("Network", _)) => self.network(document).map(api::object::Spec::Network),
             Some(("Resource", _)) => self.resource(document).map(api::object::Spec::Resource),
             Some(("Mapping", _)) => self.mapping(document).map(api::object::Spec::Mapping),
@@ -151,77 +142,18 @@ impl Decoded {
                 self.problem(
                     mark,
                     "kind",
-                    format!("{} is not a kind; use Network, Resource or Mapping{hint}", quoted(kind)),
+                    format!(
+                        "{} is not a kind; use Gateway, Network, Resource or Mapping{hint}",
+                        quoted(kind)
+                    ),
                 );
                 None
             }
             None => {
-                self.problem(document.mark, "kind", "is missing; use Network, Resource or Mapping");
+                self.problem(document.mark, "kind", "is missing; use Gateway, Network, Resource or Mapping");
                 None
             }
         }
-    }
-
-    fn network(&mut self, document: &Node) -> Option<api::Network> {
-        let fields = self.fields(document, "", NETWORK)?;
-        let name = self.required(&fields, "name", document.mark);
-        self.subject = format!("network/{name}");
-        self.version(&fields);
-        if !fields.contains_key("encapsulation") {
-            self.problem(document.mark, "encapsulation", "is missing; use vxlan or geneve");
-        }
-        let kind = self.parsed::<EncapsulationKind>(&fields, "encapsulation");
-        if !fields.contains_key("vni") {
-            self.problem(document.mark, "vni", "is missing; give the network's VNI, 1 to 16777215");
-        }
-        let vni = fields.get("vni").and_then(|node| self.number(node, "vni"));
-        let udp_port = fields.get("udp_port").and_then(|node| {
-            let port = self.number(node, "udp_port")?;
-            if let (0, Some(kind)) = (port, kind) {
-                self.problem(node.mark, "udp_port", kind.no_port(port));
-            }
-            Some(port)
-        });
-        // An unknown encapsulation is noted already. Its VNI can be judged all the same; its port
-        // cannot, as what is said about one names the default.
-        let encapsulation = kind
-            .unwrap_or(EncapsulationKind::Vxlan)
-            .unchecked(vni.unwrap_or_default(), kind.and(udp_port).unwrap_or_default());
-        Some(api::Network {
-            name,
-            provider: self.optional(&fields, "provider"),
-            encapsulation: Some(encapsulation),
-            prefixes: self.texts(&fields, "prefixes", document.mark, "[10.0.0.0/24]"),
-            gateway_address: self.optional(&fields, "gateway_address"),
-            endpoints: self.endpoints(&fields),
-        })
-    }
-
-    fn endpoints(&mut self, fields: &Fields<'_>) -> Vec<api::Endpoint> {
-        let Some(node) = fields.get("endpoints") else { return Vec::new() };
-        let example = "[{address: 10.0.0.10, vtep: 192.0.2.10}]";
-        let mut endpoints = Vec::new();
-        for (index, item) in self.items(node, "endpoints", example).iter().enumerate() {
-            let path = format!("endpoints[{index}]");
-            self.marks.insert(path.clone(), item.mark);
-            let Some(fields) = self.fields(item, &path, ENDPOINT) else {
-                // Keeps the numbers of those that follow; the problem is noted already.
-                endpoints.push(api::Endpoint::default());
-                continue;
-            };
-            for required in ["address", "vtep"].into_iter().filter(|name| !fields.contains_key(name)) {
-                self.problem(item.mark, &join(&path, required), "is missing");
-            }
-            let mut field = |name| {
-                fields.get(name).and_then(|node| self.text(node, &join(&path, name))).unwrap_or_default()
-            };
-            endpoints.push(api::Endpoint {
-                address: field("address"),
-                mac: field("mac"),
-                vtep: field("vtep"),
-            });
-        }
-        endpoints
     }
 
     fn resource(&mut self, document: &Node) -> Option<api::Resource> {
@@ -394,6 +326,16 @@ impl Decoded {
             self.problem(node.mark, field, format!("{} is too big", quoted(&text)));
         }
         number
+    }
+
+    /// A UDP port, 0 if none is given; a 0 that stands there is none.
+    fn udp_port(&mut self, fields: &Fields<'_>, default: u16) -> u32 {
+        let Some(node) = fields.get("udp_port") else { return 0 };
+        let port = self.number(node, "udp_port");
+        if port == Some(0) {
+            self.problem(node.mark, "udp_port", no_udp_port(0, default));
+        }
+        port.unwrap_or_default()
     }
 
     fn optional(&mut self, fields: &Fields<'_>, name: &str) -> String {
