@@ -403,3 +403,6 @@ fn key(object: &api::Object) -> (i32, String) {
         None => (api::Kind::Unspecified.into(), String::new()),
     }
 }
+
+#[cfg(test)]
+mod tests;
