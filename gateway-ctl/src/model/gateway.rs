@@ -42,14 +42,14 @@ fn addresses(wire: &[String], wrong: &mut Violations) -> Vec<IpAddr> {
     if wire.is_empty() {
         wrong.add("addresses", "is empty; name the gateway's tunnel address, e.g. 192.0.2.9");
     }
+    let mut addresses = Vec::with_capacity(wire.len());
     if wire.len() > GATEWAY_ADDRESSES {
         wrong.add(
-            "addresses",
-            format!("lists {}; a gateway has at most {GATEWAY_ADDRESSES} tunnel addresses", wire.len()),
+            format!("addresses[{GATEWAY_ADDRESSES}]"),
+            format!("is one too many; a gateway has at most {GATEWAY_ADDRESSES} tunnel addresses"),
         );
     }
-    let mut addresses = Vec::with_capacity(wire.len());
-    for (index, text) in wire.iter().enumerate() {
+    for (index, text) in wire.iter().enumerate().take(GATEWAY_ADDRESSES) {
         let field = format!("addresses[{index}]");
         if let Some(address) = wrong.check(&field, address::underlay(text)) {
             if addresses.contains(&address) {

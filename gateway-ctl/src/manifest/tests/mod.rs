@@ -1,5 +1,8 @@
 //! Each trap of YAML and each kind of mistake, with the text it gets.
 
+mod encapsulations;
+mod gateways;
+
 use isthmus_common::id::Vni;
 
 use super::*;

@@ -1,5 +1,8 @@
 //! One row a rule, with the text that breaking it gets.
 
+mod encapsulations;
+mod gateways;
+
 use super::*;
 use crate::manifest;
 
