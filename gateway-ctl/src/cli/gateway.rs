@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    Global,
+    Global, federation_gateway,
     logs::{self, LogFormat},
     stop,
 };
@@ -15,10 +15,14 @@ use crate::gateway::{
 
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
-  isthmus gateway run --interface eth1 --interface eth2")]
+  isthmus gateway run --interface eth1 --interface eth2
+  isthmus gateway create gw-b --address 192.0.2.9
+  isthmus gateway list")]
 pub(super) enum Command {
     /// Attach to interfaces and translate between networks until told to end
     Run(Run),
+    #[command(flatten)]
+    Declared(federation_gateway::Command),
 }
 
 #[derive(Debug, Args)]
@@ -53,7 +57,10 @@ enum XdpMode {
 
 impl Command {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
-        let Self::Run(options) = self;
+        let options = match self {
+            Self::Run(options) => options,
+            Self::Declared(command) => return command.run(global).await,
+        };
         logs::start(options.log_format);
         let stop = stop::on_signal()?;
         let options = Options {

@@ -6,6 +6,7 @@ mod capture;
 pub mod client;
 mod counters;
 mod events;
+mod federation_gateway;
 mod gateway;
 pub mod logs;
 mod mapping;
@@ -93,10 +94,10 @@ enum Command {
     Events(events::Events),
     /// What the gateway would do with the frames of a capture
     Trace(trace::Trace),
-    /// The service that owns networks, resources and mappings
+    /// The service that owns gateways, networks, resources and mappings
     #[command(subcommand)]
     Broker(broker::Command),
-    /// The program that translates packets between networks on this host
+    /// The program that translates packets on this host, and the gateways that networks are behind
     #[command(subcommand)]
     Gateway(gateway::Command),
 }

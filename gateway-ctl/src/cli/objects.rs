@@ -1,4 +1,4 @@
-//! What networks, resources and mappings have in common on the command line.
+//! What gateways, networks, resources and mappings have in common on the command line.
 
 use serde::Serialize;
 

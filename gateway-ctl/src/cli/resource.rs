@@ -57,7 +57,7 @@ pub(super) struct Create {
     /// The network its addresses belong to
     #[arg(long)]
     network: String,
-    /// An inner address that has an endpoint in the network; may be repeated
+    /// An inner address that has an endpoint in the network, or gets one by learning; may be repeated
     #[arg(long = "address", value_name = "ADDRESS", required = true, value_delimiter = ',', value_parser = address::unicast)]
     addresses: Vec<IpAddr>,
     /// Which traffic belongs to it: any, tcp, udp or icmp

@@ -84,6 +84,7 @@ async fn broker_facts(global: &Global) -> anyhow::Result<Facts> {
         "epoch": status.epoch,
         "revision": status.revision,
         "label_range": { "first": range.first, "last": range.last },
+        "gateways": status.gateways,
         "networks": status.networks,
         "resources": status.resources,
         "mappings": status.mappings,
@@ -98,8 +99,8 @@ async fn broker_facts(global: &Global) -> anyhow::Result<Facts> {
         (
             "objects",
             format!(
-                "{} networks, {} resources, {} mappings",
-                status.networks, status.resources, status.mappings
+                "{} gateways, {} networks, {} resources, {} mappings",
+                status.gateways, status.networks, status.resources, status.mappings
             ),
         ),
         ("labels", format!("{}-{}", range.first, range.last)),

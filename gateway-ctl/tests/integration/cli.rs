@@ -103,10 +103,10 @@ const SESSION: &[(&[&str], i32, &str, &str)] = &[
     (
         &["network", "list"],
         0,
-        "NAME    PROVIDER   ENCAPSULATION   VNI   PREFIXES                GATEWAY    ENDPOINTS   VERSION\n\
-             blue    on-prem    vxlan           77    10.0.0.0/24,fd00::/64   10.0.0.1   1           1\n\
-             green   default    geneve          42    10.0.0.0/24             -          0           1\n\
-             red     default    vxlan           42    10.0.0.0/24             -          1           1\n",
+        "NAME    PROVIDER   ENCAPSULATION   VNI   VLAN   PREFIXES                GATEWAY ADDRESS   BEHIND   ENDPOINTS   VERSION\n\
+             blue    on-prem    vxlan           77    -      10.0.0.0/24,fd00::/64   10.0.0.1          -        1           1\n\
+             green   default    geneve          42    -      10.0.0.0/24             -                 -        0           1\n\
+             red     default    vxlan           42    -      10.0.0.0/24             -                 -        1           1\n",
         "",
     ),
     (
@@ -204,7 +204,27 @@ fn wrong_usage_exits_with_2() {
         &["network", "create", "red", "--vni", "0", "--prefix", "10.0.0.0/24"],
         &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.5/24"],
         &["network", "create", "red", "--encapsulation", "gre", "--vni", "1", "--prefix", "10.0.0.0/24"],
-        &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.0/24", "--endpoint", "10.0.0.1"],
+        &["network", "create", "red", "--encapsulation", "vxlan", "--prefix", "10.0.0.0/24"],
+        &["network", "create", "red", "--encapsulation", "geneve", "--prefix", "10.0.0.0/24"],
+        &["network", "create", "red", "--encapsulation", "vlan", "--prefix", "10.0.0.0/24"],
+        &[
+            "network",
+            "create",
+            "red",
+            "--encapsulation",
+            "vlan",
+            "--vlan-id",
+            "4095",
+            "--prefix",
+            "10.0.0.0/24",
+        ],
+        &["network", "create", "red", "--vni", "1", "--group-policy", "no", "--prefix", "10.0.0.0/24"],
+        &["network", "create", "red", "--vni", "1", "--ovn-port", "32768", "--prefix", "10.0.0.0/24"],
+        &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.0/24", "--endpoint", "10.0.0.1=x"],
+        &["network", "create", "red", "--vni", "1", "--prefix", "10.0.0.0/24", "--endpoint", "10.0.0.1,2"],
+        &["gateway", "create", "gw-b"],
+        &["gateway", "create", "gw-b", "--address", "fe80::1"],
+        &["gateway", "create", "gw-b", "--address", "192.0.2.9", "--udp-port", "0"],
         &["resource", "create", "r", "--network", "blue", "--address", "10.0.0.1", "--protocol", "tpc"],
         &["mapping", "create", "--from", "red", "--to", "blue", "--allow", "inference=no"],
         &["mapping", "delete", "7b0d"],

@@ -3,6 +3,7 @@
 
 mod cli;
 mod durability;
+mod encapsulations;
 mod roundtrip;
 mod service;
 mod support;
