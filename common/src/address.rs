@@ -6,13 +6,26 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// An IP address in network byte order; IPv4 as `::ffff:a.b.c.d` (RFC 4291 §2.5.5.2).
 ///
-/// An inner IPv6 packet that carries an IPv4-mapped address on the wire is refused by the parser
-/// (RFC 4038 §4.2), so the two families can't be confused.
+/// A MAC, for frames that are neither IP nor ARP, as `::fffe:` and its six bytes. An inner IPv6 packet
+/// with an address in `::/64` on the wire is refused by the parser (there is nobody there: RFC 4291 §2.5.2,
+/// §2.5.3, RFC 4038 §4.2), so the three can't be confused.
 ///
 /// Words rather than bytes, because LLVM's BPF backend keeps each byte of an array in a register
 /// or a stack slot of its own.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    FromBytes,
+    IntoBytes,
+    Immutable,
+    KnownLayout,
 )]
 #[repr(transparent)]
 pub struct Address([u32; 4]);
@@ -40,11 +53,57 @@ impl Address {
         zerocopy::transmute!(octets)
     }
 
-    /// Whether it is in the IPv4-mapped form.
+    /// From the bytes of a MAC.
     #[inline(always)]
     #[must_use]
-    pub const fn is_v4(&self) -> bool {
-        self.0[0] | self.0[1] == 0 && self.0[2] == Self::MAPPED
+    pub const fn mac(mac: [u8; 6]) -> Self {
+        let high = u32::from_ne_bytes([0xff, 0xfe, mac[0], mac[1]]);
+        Self([0, 0, high, u32::from_ne_bytes([mac[2], mac[3], mac[4], mac[5]])])
+    }
+
+    /// Whether it is in the form of a MAC.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_mac(&self) -> bool {
+        let [high, low, ..] = self.0[2].to_ne_bytes();
+        self.0[0] | self.0[1] == 0 && high == 0xff && low == 0xfe
+    }
+
+    /// The MAC, if it is in the form of one.
+    #[must_use]
+    pub fn as_mac(&self) -> Option<[u8; 6]> {
+        match self.octets() {
+            [_, _, _, _, _, _, _, _, _, _, mac @ ..] if self.is_mac() => Some(mac),
+            _ => None,
+        }
+    }
+
+    /// Whether it lies in `::/64`, where IPv6 has no addresses of hosts, and is not `::`.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_reserved(&self) -> bool {
+        self.0[0] | self.0[1] == 0 && self.0[2] | self.0[3] != 0
+    }
+
+    /// Whether it is `::` or 0.0.0.0.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_unspecified(&self) -> bool {
+        self.0[0] | self.0[1] | self.0[3] == 0 && (self.0[2] == 0 || self.0[2] == Self::MAPPED)
+    }
+
+    /// The words, in memory order.
+    #[inline(always)]
+    #[must_use]
+    pub const fn words(&self) -> [u32; 4] {
+        self.0
+    }
+
+    /// The last four bytes: all of an IPv4 address.
+    #[inline(always)]
+    #[must_use]
+    pub const fn low(&self) -> [u8; 4] {
+        self.0[3].to_ne_bytes()
     }
 
     /// The 16 bytes.

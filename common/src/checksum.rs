@@ -1,68 +1,104 @@
-//! The Internet checksum, updated incrementally.
+//! The Internet checksum, computed and updated incrementally.
 //!
 //! An update keeps a wrong checksum exactly as wrong: the gateway never hides somebody else's
 //! corruption. Source: RFC 1071, RFC 1624 (equation 3).
 
-/// What a set of replaced 16-bit words does to a checksum that covers them.
+/// A one's complement sum in the making, or what a change does to one.
 ///
-/// Accumulates `~old + new` a word; up to 2¹⁵ words fit before the sum could overflow.
+/// Words are added in memory order, which only swaps the bytes of the result (RFC 1071 §2 B). Up to 2³¹ fit before
+/// the sum could overflow.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Delta(u32);
+pub struct Sum(u64);
 
-impl Delta {
-    /// Replaces one big-endian word.
+impl Sum {
+    /// A 16-bit number appears, at an even offset.
     #[inline(always)]
     #[must_use]
-    pub const fn replace16(self, old: u16, new: u16) -> Self {
-        Self(self.0 + (!old as u32) + new as u32)
+    pub const fn add16(self, number: u16) -> Self {
+        Self(self.0 + number.to_be() as u64)
     }
 
-    /// Replaces two consecutive words at an even offset.
+    /// A 16-bit number goes.
     #[inline(always)]
     #[must_use]
-    pub const fn replace32(self, old: [u8; 4], new: [u8; 4]) -> Self {
-        self.replace16(u16::from_be_bytes([old[0], old[1]]), u16::from_be_bytes([new[0], new[1]]))
-            .replace16(u16::from_be_bytes([old[2], old[3]]), u16::from_be_bytes([new[2], new[3]]))
+    pub const fn remove16(self, number: u16) -> Self {
+        self.add16(!number)
     }
 
-    /// Both replacements.
+    /// Four bytes appear, at an even offset.
+    #[inline(always)]
+    #[must_use]
+    pub const fn add32(self, bytes: [u8; 4]) -> Self {
+        Self(self.0 + u32::from_ne_bytes(bytes) as u64)
+    }
+
+    /// Four bytes go.
+    #[inline(always)]
+    #[must_use]
+    pub const fn remove32(self, bytes: [u8; 4]) -> Self {
+        Self(self.0 + !u32::from_ne_bytes(bytes) as u64)
+    }
+
+    /// Everything in another sum appears.
     #[inline(always)]
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 + other.0)
     }
 
-    /// Removes two consecutive words at an even offset.
+    /// Everything in another sum goes.
     #[inline(always)]
     #[must_use]
-    pub const fn remove32(self, old: [u8; 4]) -> Self {
-        self.replace32(old, [0; 4])
+    pub const fn without(self, other: Self) -> Self {
+        self.remove16(other.fold())
     }
 
-    /// The checksum field after the replacement.
+    /// A sum folded to 16 bits in memory order, as the kernel computes them.
     #[inline(always)]
     #[must_use]
-    pub const fn apply(self, checksum: u16) -> u16 {
-        let sum = self.0 + (!checksum as u32);
+    pub const fn from_memory_order(sum: u64) -> Self {
+        Self(sum)
+    }
+
+    /// The sum: 0xffff over bytes among which there is a right checksum.
+    #[inline(always)]
+    #[must_use]
+    pub const fn fold(self) -> u16 {
+        let sum = self.0;
+        let sum = (sum & 0xffff_ffff) + (sum >> 32);
+        let sum = (sum & 0xffff) + (sum >> 16 & 0xffff) + (sum >> 32);
         let sum = (sum & 0xffff) + (sum >> 16);
         let sum = (sum & 0xffff) + (sum >> 16);
         #[expect(clippy::cast_possible_truncation, reason = "folded to 16 bits just above")]
         let folded = sum as u16;
-        !folded
+        u16::from_be(folded)
     }
 
-    /// The UDP checksum field after the replacement.
-    ///
-    /// Zero means "none" and stays zero; a computed zero is sent as all ones (RFC 768).
+    /// A checksum field after the change that this is.
     #[inline(always)]
     #[must_use]
-    pub const fn apply_udp(self, checksum: u16) -> u16 {
-        if checksum == 0 {
-            return 0;
-        }
-        match self.apply(checksum) {
+    pub const fn update(self, checksum: u16) -> u16 {
+        !self.remove16(checksum).fold()
+    }
+
+    /// A UDP checksum field after the change. A computed zero is sent as all ones, because zero means "none"
+    /// (RFC 768).
+    #[inline(always)]
+    #[must_use]
+    pub const fn update_udp(self, checksum: u16) -> u16 {
+        match self.update(checksum) {
             0 => 0xffff,
-            sum => sum,
+            updated => updated,
+        }
+    }
+
+    /// The UDP checksum over what this is the sum of.
+    #[inline(always)]
+    #[must_use]
+    pub const fn udp(self) -> u16 {
+        match !self.fold() {
+            0 => 0xffff,
+            checksum => checksum,
         }
     }
 }

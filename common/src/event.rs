@@ -21,7 +21,7 @@ pub struct Event {
     pub egress: u32,
     /// The mapping chosen and the direction.
     pub leg: Leg,
-    /// VNI or label it carried.
+    /// VNI, label or VLAN identifier it carried; the interface's index for a frame on a port.
     pub vni: u32,
     /// Frame length, bytes.
     pub length: u32,
@@ -31,7 +31,8 @@ pub struct Event {
     pub outer_destination: Address,
     /// Inner source.
     pub inner_source: Address,
-    /// Inner destination; the address asked for in ARP and neighbour solicitations.
+    /// Inner destination; the address asked for in ARP and neighbour solicitations. The MAC of what is neither
+    /// IP nor ARP; the same in the source.
     pub inner_destination: Address,
     /// Inner Ethernet type, host byte order.
     pub inner_ether_type: u16,
@@ -41,8 +42,8 @@ pub struct Event {
     pub inner_destination_port: u16,
     /// Inner IP protocol.
     pub inner_protocol: u8,
-    /// Zero.
-    pub reserved: u8,
+    /// How it came; see [`crate::encapsulation::number`].
+    pub encapsulation: u8,
 }
 
 const _: () = assert!(size_of::<Event>() == 104);

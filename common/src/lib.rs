@@ -16,6 +16,7 @@ extern crate std;
 
 pub mod address;
 pub mod checksum;
+pub mod encapsulation;
 pub mod event;
 pub mod frame;
 #[cfg(feature = "host")]

@@ -70,8 +70,10 @@ reasons! {
 
     /// The interface is not (yet) configured.
     NoInterface = "no-interface", Passed;
-    /// Not IPv4.
+    /// Neither IPv4 nor IPv6.
     NotIp = "not-ip", Passed;
+    /// Tagged for a VLAN that is neither a network's nor one of the underlay's, or tagged more than twice.
+    ForeignVlan = "foreign-vlan", Passed;
     /// Too short or inconsistent to be told what it is; the host judges it.
     OuterMalformed = "outer-malformed", Passed;
     /// Not addressed to this gateway.
@@ -84,7 +86,7 @@ reasons! {
     TunnelPayload = "tunnel-payload", Passed;
     /// The tunnel header carries no identifier.
     NoIdentifier = "no-identifier", Passed;
-    /// The VNI is neither a label nor a declared network's.
+    /// The VNI is neither a label nor a declared network's of that encapsulation.
     LocalVni = "local-vni", Passed;
     /// No mapping leads from the network to the inner destination.
     NotMapped = "not-mapped", Passed;
@@ -93,20 +95,20 @@ reasons! {
     OuterLength = "outer-length", Dropped;
     /// IPv4 options in front of a tunnel header.
     OuterOptions = "outer-options", Dropped;
+    /// The outer IPv4 header's checksum is wrong.
+    OuterChecksum = "outer-checksum", Dropped;
     /// The tunnel header has flags of an extension that the network does not use.
     TunnelFlags = "tunnel-flags", Dropped;
-    /// The tunnel header's options contradict its length, or the identifier is not the first of them.
+    /// The tunnel header's options contradict its length, or an option that must be the first is not.
     TunnelOptions = "tunnel-options", Dropped;
     /// The tunnel header has an option that must be understood, and is not.
     CriticalOption = "critical-option", Dropped;
     /// The identifier names no mapping: unknown, or revoked.
     UnknownIdentifier = "unknown-identifier", Dropped;
-    /// The identifier's mapping does not concern networks of the underlay the packet came from.
+    /// The identifier came from a peer that may not use it.
     ForeignIdentifier = "foreign-identifier", Dropped;
     /// The inner frame is cut short or contradicts itself.
     InnerMalformed = "inner-malformed", Dropped;
-    /// The packet carries an identifier, but an inner protocol that can't be access-checked.
-    InnerUnsupported = "inner-unsupported", Dropped;
     /// The mapping does not list the resource.
     Unlisted = "unlisted", Dropped;
     /// The mapping lists the resource, but not this protocol or port.
@@ -123,10 +125,18 @@ reasons! {
     ReturnUnknown = "return-unknown", Dropped;
     /// The outer TTL is used up.
     TtlExpired = "ttl-expired", Dropped;
+    /// Nobody knows where the destination lives: no endpoint is declared, and none has been learned.
+    UnknownEndpoint = "unknown-endpoint", Dropped;
     /// The next hop's MAC or route is not known (yet).
     NextHopUnresolved = "next-hop-unresolved", Dropped;
     /// The packet does not fit the egress interface.
     EgressMtu = "egress-mtu", Dropped;
+    /// With the gateway's own option the tunnel header would have more than 252 bytes of options.
+    OptionsFull = "options-full", Dropped;
+    /// The driver leaves too little room in front of the frame for the new headers.
+    NoHeadroom = "no-headroom", Dropped;
+    /// The outer header says that the way was congested, and the inner packet can't carry the mark (RFC 6040).
+    EcnCongested = "ecn-congested", Dropped;
     /// The egress interface is gone.
     NoEgress = "no-egress", Dropped;
     /// A table names an entry that is not there: a fault of the gateway.

@@ -2,8 +2,8 @@
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::id::{Label, Vni};
-use crate::tables::Tunnel;
+use crate::encapsulation::Encapsulation;
+use crate::id::Label;
 
 /// Which of the gateway's underlays a packet travels on.
 ///
@@ -17,7 +17,7 @@ impl Underlay {
     pub const SHARED: Self = Self(1);
 
     /// Largest number of an underlay.
-    pub const MAX: u8 = 126;
+    pub const MAX: u8 = 30;
 
     /// `None` for 0, which is no underlay, and for more than [`Self::MAX`].
     #[must_use]
@@ -35,8 +35,9 @@ impl Underlay {
     }
 }
 
-/// An underlay's number in the top byte, with its highest bit set for Geneve; or 0xff there for
-/// labels. The VNI or label below.
+/// The encapsulation's number in the highest three bits, the underlay's in the next five, the network's number
+/// within that encapsulation (VNI, VLAN identifier, interface index) in the other 24. Labels have 0xff in the
+/// top byte.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromBytes, IntoBytes, Immutable, KnownLayout,
 )]
@@ -45,12 +46,11 @@ pub struct Scope(u32);
 
 impl Scope {
     const LABEL: u32 = 0xff << 24;
-    const GENEVE: u32 = 0x80 << 24;
 
     /// A network's scope on one underlay.
     #[must_use]
-    pub const fn network(underlay: Underlay, tunnel: Tunnel, vni: Vni) -> Self {
-        Self::on_wire(underlay.0 as u32, matches!(tunnel, Tunnel::Geneve), vni.get())
+    pub const fn network(underlay: Underlay, encapsulation: Encapsulation, number: u32) -> Self {
+        Self::on_wire(underlay.0 as u32, encapsulation.number(), number)
     }
 
     /// A mapping's scope, for packets that carry its label.
@@ -66,10 +66,22 @@ impl Scope {
         Self(Self::LABEL | label)
     }
 
-    /// What a packet with this VNI selects, arriving on the underlay of this number.
+    /// What a packet with this number selects, arriving on the underlay of this number.
     #[inline(always)]
     #[must_use]
-    pub const fn on_wire(underlay: u32, is_geneve: bool, vni: u32) -> Self {
-        Self(if is_geneve { Self::GENEVE } else { 0 } | underlay << 24 | vni)
+    pub const fn on_wire(underlay: u32, encapsulation: u8, number: u32) -> Self {
+        Self((encapsulation as u32) << 29 | underlay << 24 | (number & 0x00ff_ffff))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scope, Underlay};
+    use crate::encapsulation::number;
+
+    #[test]
+    fn no_network_has_the_scope_of_a_label() {
+        let largest = Scope::on_wire(u32::from(Underlay::MAX), number::PORT, 0x00ff_ffff);
+        assert!(largest < Scope::labelled(0));
     }
 }

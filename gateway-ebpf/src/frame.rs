@@ -6,10 +6,16 @@ use core::{
 };
 
 use aya_ebpf::{
-    helpers::generated::{bpf_xdp_adjust_head, bpf_xdp_get_buff_len},
+    bindings::xdp_md,
+    helpers::generated::{
+        bpf_csum_diff, bpf_xdp_adjust_head, bpf_xdp_adjust_tail, bpf_xdp_get_buff_len, bpf_xdp_load_bytes,
+    },
     programs::XdpContext,
 };
+use isthmus_common::checksum::Sum;
 use isthmus_common::frame::{Frame, Header};
+
+use crate::maps::{SCRATCH, SCRATCH_BYTES};
 
 /// A frame in the driver's buffer; only its linear part can be read and written.
 pub(crate) struct XdpFrame<'a> {
@@ -63,36 +69,114 @@ impl Frame for XdpFrame<'_> {
     fn obscure<T: Copy>(&self, value: T) -> T {
         const { assert!(size_of::<T>() == 1) }
         // SAFETY: it is one byte, and a byte may have any value.
-        let mut byte = u64::from(unsafe { transmute_copy::<T, u8>(&value) });
-        // SAFETY: the exclusive or with the same number twice leaves the byte as it was, which the verifier,
-        // for which the number is any, doesn't see; nothing but the two registers is touched.
-        unsafe {
-            asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) byte, in(reg) self.len, options(pure, nomem, nostack));
-        }
+        let byte = usize::from(unsafe { transmute_copy::<T, u8>(&value) });
         #[expect(clippy::cast_possible_truncation, reason = "it was widened from 8 bits")]
-        let byte = byte as u8;
+        let byte = forget(byte, self.len) as u8;
         // SAFETY: the byte is the one that was taken from a `T`.
         unsafe { transmute_copy(&byte) }
     }
 
     #[inline(always)]
-    fn forget(&self, mut number: usize) -> usize {
-        // SAFETY: it moves a register to itself. (No instruction at all would leave two lines of source at one
-        // instruction, which the kernel refuses.)
-        unsafe { asm!("{0} = {0}", inout(reg) number, options(pure, nomem, nostack, preserves_flags)) }
-        number
+    fn forget(&self, number: usize) -> usize {
+        forget(number, self.len)
     }
 
     #[inline(always)]
-    fn trim_front(&mut self, bytes: usize) -> Option<()> {
+    fn move_front(&mut self, bytes: isize) -> Option<()> {
         let delta = i32::try_from(bytes).ok()?;
         // SAFETY: the context is the one the kernel gave this program; no pointer into the frame is kept.
-        if unsafe { bpf_xdp_adjust_head(self.ctx.ctx, delta) } != 0 {
-            return None;
-        }
-        self.len -= bytes as u64;
-        Some(())
+        (unsafe { bpf_xdp_adjust_head(self.ctx.ctx, delta) } == 0).then_some(())
     }
+
+    #[inline(always)]
+    fn trim_back(&mut self, bytes: usize) -> Option<()> {
+        let delta = i32::try_from(bytes).ok()?;
+        // SAFETY: as above.
+        (unsafe { bpf_xdp_adjust_tail(self.ctx.ctx, -delta) } == 0).then_some(())
+    }
+
+    #[inline(always)]
+    fn sum(&self, offset: usize, bytes: usize) -> Option<Sum> {
+        let (offset, bytes) = (u32::try_from(offset).ok()?, u32::try_from(bytes).ok()?);
+        match sum(self.ctx.ctx, offset, bytes) {
+            NO_SUM => None,
+            sum => Some(Sum::from_memory_order(sum)),
+        }
+    }
+}
+
+/// The exclusive or with the same number twice leaves a number as it was, which neither the compiler nor the verifier,
+/// for which the other number is any, can see. Not `pure`: the compiler must not take two of them for one.
+#[inline(always)]
+fn forget(mut number: usize, any: u64) -> usize {
+    // SAFETY: nothing but the two registers is touched.
+    unsafe {
+        asm!("{0} ^= {1}", "{0} ^= {1}", inout(reg) number, in(reg) any, options(nomem, nostack));
+    }
+    number
+}
+
+/// What [`sum`] gives for bytes that are not there: no sum of 32 bits.
+const NO_SUM: u64 = u64::MAX;
+
+/// The kernel's checksum over bytes wherever they lie in a frame of one or more buffers.
+///
+/// A function of its own, so that the verifier walks its loop once and not on every way to it. The kernel sums up at most 512
+/// bytes at a time before Linux 6.13.
+#[unsafe(no_mangle)]
+#[inline(never)]
+extern "C" fn sum(ctx: *mut xdp_md, offset: u32, bytes: u32) -> u64 {
+    /// As many as the longest IP packet needs.
+    const BLOCKS: u32 = 0x1_0000 / SCRATCH_BYTES;
+    let Some(scratch) = SCRATCH.get_ptr_mut(0) else { return NO_SUM };
+    // SAFETY: the pointer is to this CPU's copy, and nothing interrupts XDP on it to run XDP again.
+    let scratch = unsafe { &mut *scratch };
+    let start = scratch.as_mut_ptr();
+    let (mut at, mut left, mut sum) = (offset, bytes, 0_u32);
+    for _ in 0..BLOCKS {
+        if left < SCRATCH_BYTES {
+            break;
+        }
+        // SAFETY: the buffer has room for the block, and the helpers check the frame's bounds.
+        unsafe {
+            if bpf_xdp_load_bytes(ctx, at, start.cast(), SCRATCH_BYTES) != 0 {
+                return NO_SUM;
+            }
+            sum = block(start, SCRATCH_BYTES, sum);
+        }
+        at += SCRATCH_BYTES;
+        left -= SCRATCH_BYTES;
+    }
+    if left >= SCRATCH_BYTES {
+        return NO_SUM;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it was widened from 32 bits")]
+    let left = forget(left as usize, sum.into()) as u32 & (SCRATCH_BYTES - 1);
+    if left > 0 {
+        // The last word is filled up with zeros.
+        for byte in scratch.iter_mut() {
+            *byte = 0;
+        }
+        // SAFETY: as above; `left` is smaller than a block.
+        unsafe {
+            if bpf_xdp_load_bytes(ctx, at, start.cast(), left) != 0 {
+                return NO_SUM;
+            }
+            sum = block(start, left.next_multiple_of(4), sum);
+        }
+    }
+    sum.into()
+}
+
+/// # Safety
+/// There are so many bytes, a multiple of 4 and at most 512.
+#[inline(always)]
+unsafe fn block(start: *mut u64, bytes: u32, seed: u32) -> u32 {
+    // SAFETY: the caller's promise.
+    let sum = unsafe { bpf_csum_diff(core::ptr::null_mut(), 0, start.cast(), bytes, seed) };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a 32-bit sum")]
+    let sum = sum as u32;
+    sum
 }
 
 /// Copies a header in the largest words that divide its size, whatever its alignment.

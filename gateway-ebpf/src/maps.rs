@@ -5,14 +5,14 @@
 
 use aya_ebpf::bindings::BPF_F_NO_PREALLOC;
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, DevMap, HashMap, LruPerCpuHashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, DevMap, HashMap, LruHashMap, LruPerCpuHashMap, PerCpuArray, RingBuf};
 use isthmus_common::event::Event;
 use isthmus_common::pipeline::Packet;
-use isthmus_common::rules::{Leg, RuleSet};
+use isthmus_common::rules::RuleSet;
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
     COUNTERS as COUNTER_SLOTS, Count, EventBudget, INTERFACE_SLOTS, Interface, LegCount, LegDrop,
-    NextHopPair, Policy, PolicyKey, Settings, Target, TargetKey,
+    NextHopPair, Origin, Policy, PolicyKey, ScopeEntry, Settings, Sighting, Stamp, Target, TargetKey,
 };
 
 #[map]
@@ -32,13 +32,22 @@ pub(crate) static POLICIES: HashMap<PolicyKey, Policy> =
     HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
 
 #[map]
-pub(crate) static SCOPES: HashMap<Scope, Leg> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
+pub(crate) static SCOPES: HashMap<Scope, ScopeEntry> = HashMap::with_max_entries(1 << 16, BPF_F_NO_PREALLOC);
 
 #[map]
 pub(crate) static RULE_SETS: Array<RuleSet> = Array::with_max_entries(1 << 16, 0);
 
 #[map]
 pub(crate) static NEXT_HOPS: Array<NextHopPair> = Array::with_max_entries(1 << 12, 0);
+
+#[map]
+pub(crate) static ORIGINS: Array<Origin> = Array::with_max_entries(1 << 12, 0);
+
+#[map]
+pub(crate) static STAMPS: Array<Stamp> = Array::with_max_entries(1 << 16, 0);
+
+#[map]
+pub(crate) static LEARNED: LruHashMap<TargetKey, Sighting> = LruHashMap::with_max_entries(1 << 14, 0);
 
 #[map]
 pub(crate) static COUNTERS: PerCpuArray<Count> = PerCpuArray::with_max_entries(COUNTER_SLOTS, 0);
@@ -59,6 +68,14 @@ pub(crate) static EVENT_BUDGET: PerCpuArray<EventBudget> = PerCpuArray::with_max
 /// What is known of the packet in the program.
 #[map]
 pub(crate) static PACKET: PerCpuArray<Packet> = PerCpuArray::with_max_entries(1, 0);
+
+/// Bytes summed up at a time.
+pub(crate) const SCRATCH_BYTES: u32 = 512;
+
+/// Where bytes are copied to that can't be read in the frame.
+#[map]
+pub(crate) static SCRATCH: PerCpuArray<[u64; SCRATCH_BYTES as usize / 8]> =
+    PerCpuArray::with_max_entries(1, 0);
 
 /// Which interface a traced frame is taken to arrive on.
 #[map]

@@ -1,19 +1,20 @@
 //! The pipeline's tables on BPF maps.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use isthmus_common::address::Address;
 use isthmus_common::event::Event;
 use isthmus_common::pipeline::Packet;
 use isthmus_common::reason::{Reason, Verdict};
 use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
-    Count, INTERFACE_PROBES, INTERFACE_SLOTS, Interface, LegDrop, NextHop, NextHopPair, Policy, PolicyKey,
-    RECEIVED, Settings, Tables, Target, TargetKey,
+    Count, INTERFACE_PROBES, INTERFACE_SLOTS, Interface, LegDrop, NextHop, NextHopPair, Origin, Policy,
+    PolicyKey, RECEIVED, ScopeEntry, Settings, Sighting, Stamp, Tables, Target, TargetKey,
 };
 
 use crate::maps::{
-    COUNTERS, EGRESS, EVENT_BUDGET, EVENTS, INTERFACES, LEG_COUNTERS, LEG_DROPS, NEXT_HOPS, POLICIES,
-    RULE_SETS, SCOPES, SETTINGS, TARGETS, TRACE_RESULT,
+    COUNTERS, EGRESS, EVENT_BUDGET, EVENTS, INTERFACES, LEARNED, LEG_COUNTERS, LEG_DROPS, NEXT_HOPS, ORIGINS,
+    POLICIES, RULE_SETS, SCOPES, SETTINGS, STAMPS, TARGETS, TRACE_RESULT,
 };
 
 /// Tables of live traffic: counts, and reports drops.
@@ -53,9 +54,19 @@ macro_rules! read_only_tables {
         }
 
         #[inline(always)]
-        fn knows(&self, scope: Scope) -> Option<&Leg> {
+        fn knows(&self, scope: Scope) -> Option<&ScopeEntry> {
             // SAFETY: as for targets.
             unsafe { SCOPES.get(&scope) }
+        }
+
+        #[inline(always)]
+        fn origin(&self, index: u32) -> Option<&Origin> {
+            ORIGINS.get(index)
+        }
+
+        #[inline(always)]
+        fn stamp(&self, mapping: u32) -> Option<&Stamp> {
+            STAMPS.get(mapping)
         }
 
         #[inline(always)]
@@ -77,6 +88,11 @@ macro_rules! read_only_tables {
 
 impl Tables for LiveTables {
     read_only_tables!();
+
+    #[inline(always)]
+    fn learn(&self, key: &TargetKey, vtep: Address, mac: [u8; 6]) {
+        note(key, &Sighting { seen: 0, vtep, mac, reserved: [0; 2] });
+    }
 
     #[inline(always)]
     fn received(&self, bytes: u64) {
@@ -116,6 +132,9 @@ impl Tables for TraceTables {
     read_only_tables!();
 
     #[inline(always)]
+    fn learn(&self, _key: &TargetKey, _vtep: Address, _mac: [u8; 6]) {}
+
+    #[inline(always)]
     fn received(&self, _bytes: u64) {}
 
     #[inline(always)]
@@ -141,6 +160,27 @@ fn count_drop(key: &LegDrop, bytes: u64) {
         // Only a full map with every element in use could refuse; the count by reason has it all the same.
         let _ = LEG_DROPS.insert(key, Count { packets: 1, bytes }, 0);
     }
+}
+
+/// Keeps where an endpoint is seen, and when it was last there to about a second: a write for every packet would move the
+/// cache line from CPU to CPU.
+#[inline(never)]
+fn note(key: &TargetKey, sighting: &Sighting) {
+    const NANOS: u64 = 1_000_000_000;
+    // SAFETY: the helper has no preconditions.
+    let now = unsafe { bpf_ktime_get_ns() };
+    if let Some(present) = LEARNED.get_ptr_mut(key) {
+        // SAFETY: the element stays readable until the packet has left; who writes it at the same time writes a time too.
+        let present = unsafe { &mut *present };
+        if present.vtep == sighting.vtep && present.mac == sighting.mac {
+            if now.saturating_sub(present.seen) > NANOS {
+                present.seen = now;
+            }
+            return;
+        }
+    }
+    // A full table makes room by itself.
+    let _ = LEARNED.insert(key, Sighting { seen: now, ..*sighting }, 0);
 }
 
 /// A function of its own, so that the packet stays in memory and reports stay out of the hit path.

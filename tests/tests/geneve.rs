@@ -226,7 +226,7 @@ fn identifier_options_cross_and_unknown_critical_ones_do_not() -> Result<()> {
         let identify = |label: u32| [(label << 8).to_be_bytes(), 9_u32.to_be_bytes()].concat();
         let (live, dead) = (identify(LABEL), identify(UNKNOWN_LABEL));
         let identifier_option = |data| GeneveOption { class: 0xff49, kind: 0x81, data };
-        let unknown = |kind| GeneveOption { class: 0x0102, kind, data: &[0, 0, 0, 1] };
+        let unknown = |kind| GeneveOption { class: 0xff4a, kind, data: &[0, 0, 0, 1] };
 
         let rows = [
             ("forwarded", outer(4711)?.wrap_geneve(&[identifier_option(&live)], &inner)),

@@ -1,41 +1,40 @@
 //! Geneve headers and their options.
 
-use super::outer::TUNNEL_AT;
 use super::packet::Packet;
+use crate::encapsulation::number;
 use crate::frame::Frame;
 use crate::reason::Reason;
 use crate::wire::{Geneve, GeneveOption, Identifier};
 
-const OPTIONS_AT: usize = TUNNEL_AT + Geneve::LEN;
-
 #[inline(always)]
-pub(super) fn parse<F: Frame>(frame: &F, packet: &mut Packet) -> Result<(), Reason> {
-    let geneve: Geneve = frame.read(TUNNEL_AT).ok_or(Reason::OuterLength)?;
+pub(super) fn parse<F: Frame>(frame: &F, tunnel_at: usize, packet: &mut Packet) -> Result<(), Reason> {
+    let geneve: Geneve = zerocopy::transmute!(packet.tunnel_header);
     if !geneve.is_known_version() {
         return Err(Reason::OuterMalformed);
     }
     if !geneve.carries_ethernet() {
         return Err(Reason::TunnelPayload);
     }
-    let options_len = geneve.options_len();
-    packet.has_vni = true;
-    packet.vni = geneve.vni();
-    packet.inner_at = OPTIONS_AT + options_len;
-    #[expect(clippy::cast_possible_truncation, reason = "252 at most")]
+    let options_at = tunnel_at + Geneve::LEN;
+    let end = options_at + geneve.options_len();
+    packet.has_number = true;
+    packet.number = geneve.vni();
+    #[expect(clippy::cast_possible_truncation, reason = "330 at most")]
     {
-        packet.options_len = options_len as u32;
+        packet.options_len = geneve.options_len() as u32;
+        packet.inner_at = end as u32;
     }
     // Only critical options need to be looked at (RFC 8926 §3.4), and ours is one.
-    if geneve.has_critical() && packet.inner_at <= packet.outer_end as usize {
-        packet.fault = options(frame, packet, OPTIONS_AT + options_len).err();
+    if geneve.has_critical() && packet.inner_at <= packet.end {
+        packet.fault = options(frame, options_at, end, packet).err();
     }
     Ok(())
 }
 
-/// Reads our identifier, and finds what else must be understood.
-#[inline(always)]
-fn options<F: Frame>(frame: &F, packet: &mut Packet, end: usize) -> Result<(), Reason> {
-    let mut at = OPTIONS_AT;
+/// Reads the identifier and OVN's option, and finds what else must be understood.
+#[inline(never)]
+fn options<F: Frame>(frame: &F, options_at: usize, end: usize, packet: &mut Packet) -> Result<(), Reason> {
+    let mut at = options_at;
     for _ in 0..Geneve::MAX_OPTIONS / GeneveOption::LEN {
         if at >= end {
             break;
@@ -45,20 +44,37 @@ fn options<F: Frame>(frame: &F, packet: &mut Packet, end: usize) -> Result<(), R
         if next > end {
             return Err(Reason::TunnelOptions);
         }
+        let is_first = at == options_at;
+        // In front, so that they can be taken off without moving the others.
         if option.is_identifier() {
-            // In front, so that it can be taken off without moving the others.
-            if at != OPTIONS_AT {
+            if !is_first {
                 return Err(Reason::TunnelOptions);
             }
-            let identifier: Identifier = frame.read(OPTIONS_AT).ok_or(Reason::TunnelOptions)?;
+            let identifier: Identifier = frame.read(options_at).ok_or(Reason::TunnelOptions)?;
             packet.label = identifier.label();
             if packet.label == 0 {
                 return Err(Reason::TunnelOptions);
             }
+            packet.own_options = option_len(option);
+        } else if option.is_ovn_ports() {
+            if packet.label == 0 {
+                packet.encapsulation = number::GENEVE_OVN;
+            }
+            if !is_first {
+                return Err(Reason::TunnelOptions);
+            }
+            packet.own_options = option_len(option);
         } else if option.is_critical() {
             return Err(Reason::CriticalOption);
         }
         at = next;
     }
     Ok(())
+}
+
+#[inline(always)]
+fn option_len(option: GeneveOption) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "128 at most")]
+    let len = option.total_len() as u32;
+    len
 }

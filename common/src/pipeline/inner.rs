@@ -1,28 +1,70 @@
 //! The inner frame: who asks whom for what.
 
+use zerocopy::byteorder::network_endian::U16;
+
 use super::packet::Packet;
 use crate::address::Address;
+use crate::encapsulation::number;
 use crate::frame::{Frame, Header};
 use crate::reason::Reason;
 use crate::rules::Intent;
-use crate::wire::{Arp, EtherType, Ethernet, Icmp, Ipv4, Ipv6, NeighbourSolicitation, Tcp, Udp, protocol};
+use crate::wire::{
+    Arp, EtherType, Ethernet, Icmp, Ipv4, Ipv6, Macs, NeighbourSolicitation, Tcp, Udp, protocol,
+};
 
-/// Covers the largest place at which an inner frame can start, behind 252 bytes of Geneve options.
+/// Covers the largest place at which an inner frame can start, behind IPv6 and 252 bytes of Geneve options.
 const INNER_AT_MASK: usize = 0x1ff;
 
 #[inline(always)]
 pub(super) fn parse<F: Frame>(frame: &F, packet: &mut Packet) -> Result<(), Reason> {
-    let at = frame.forget(packet.inner_at) & INNER_AT_MASK;
-    let end = packet.outer_end as usize;
-    let ethernet: Ethernet = read_within(frame, at, end)?;
-    packet.ether_type = ethernet.ether_type.get();
+    let at = frame.forget(packet.inner_at as usize) & INNER_AT_MASK;
+    let end = frame.forget(packet.end as usize);
+    let ether_type: U16 = read_within(frame, at + Macs::LEN, end)?;
+    packet.ether_type = ether_type.get();
     let at = at + Ethernet::LEN;
     match packet.ether_type {
-        EtherType::IPV4 => ipv4(frame, at, end, packet),
-        EtherType::IPV6 => ipv6(frame, at, end, packet),
-        EtherType::ARP => arp(frame, at, end, packet),
-        _ => Err(Reason::InnerUnsupported),
+        EtherType::IPV4 => ipv4(frame, at, end, packet)?,
+        EtherType::IPV6 => ipv6(frame, at, end, packet)?,
+        EtherType::ARP => arp(frame, at, end, packet)?,
+        _ => other(frame, end, packet)?,
     }
+    if !number::is_tunnel(packet.encapsulation) {
+        packet.traffic_class = packet.inner_traffic_class;
+        packet.udp_source = entropy(packet);
+    }
+    Ok(())
+}
+
+/// A source port for a packet that has none yet, from the range for that (RFC 7348 §5): one for all packets of a flow.
+#[inline(always)]
+fn entropy(packet: &Packet) -> u16 {
+    const RANGE: u32 = 0xc000;
+    const MULTIPLIER: u32 = 0x9e37_79b1;
+    // Only a first fragment has ports, and all fragments go the same way.
+    let ports = if packet.is_fragment {
+        0
+    } else {
+        u32::from(packet.source_port) << 16 | u32::from(packet.destination_port)
+    };
+    let mut hash = ports ^ u32::from(packet.protocol);
+    let words = packet.inner_source.words().into_iter().chain(packet.inner_destination.words());
+    for word in words {
+        hash = (hash ^ word).wrapping_mul(MULTIPLIER);
+        hash ^= hash >> 15;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "16 bits")]
+    let port = (RANGE | hash >> 18) as u16;
+    port
+}
+
+/// Whatever else there is goes by its MACs.
+#[inline(always)]
+fn other<F: Frame>(frame: &F, end: usize, packet: &mut Packet) -> Result<(), Reason> {
+    let at = frame.forget(packet.macs_at as usize) & INNER_AT_MASK;
+    let macs: Macs = read_within(frame, at, end)?;
+    packet.inner_source = Address::mac(macs.source);
+    packet.inner_destination = Address::mac(macs.destination);
+    Ok(())
 }
 
 #[inline(always)]
@@ -36,6 +78,9 @@ fn ipv4<F: Frame>(frame: &F, at: usize, end: usize, packet: &mut Packet) -> Resu
     packet.inner_source = Address::v4(ip.source);
     packet.inner_destination = Address::v4(ip.destination);
     packet.protocol = ip.protocol;
+    packet.inner_is_ip = true;
+    packet.inner_traffic_class = ip.traffic_class;
+    packet.is_fragment = ip.is_fragment();
     if ip.is_later_fragment() {
         packet.intent = Intent::Fragment;
         return Ok(());
@@ -58,11 +103,12 @@ fn ipv6<F: Frame>(frame: &F, at: usize, end: usize, packet: &mut Packet) -> Resu
     }
     packet.inner_source = Address::v6(ip.source);
     packet.inner_destination = Address::v6(ip.destination);
-    // IPv4-mapped addresses must not appear on the wire (RFC 4038 §4.2): they are our keys' form of IPv4.
-    if packet.inner_source.is_v4() || packet.inner_destination.is_v4() {
+    if packet.inner_source.is_reserved() || packet.inner_destination.is_reserved() {
         return Err(Reason::InnerMalformed);
     }
     packet.protocol = ip.next_header;
+    packet.inner_is_ip = true;
+    packet.inner_traffic_class = ip.traffic_class();
     match ip.next_header {
         protocol::TCP => tcp(frame, at, ip_end, packet),
         protocol::UDP => udp(frame, at, ip_end, packet),
@@ -120,7 +166,7 @@ fn icmpv6<F: Frame>(frame: &F, at: usize, end: usize, packet: &mut Packet) -> Re
     packet.intent = if icmp.is_neighbour_solicitation() {
         let solicitation: NeighbourSolicitation = read_within(frame, at, end)?;
         packet.inner_destination = Address::v6(solicitation.target);
-        if packet.inner_destination.is_v4() {
+        if packet.inner_destination.is_reserved() {
             return Err(Reason::InnerMalformed);
         }
         Intent::Control

@@ -3,10 +3,11 @@
 //! Each step adds to what is known of the [`Packet`], or ends its way with a reason. Whatever
 //! happens, [`process`] counts the packet in once and out once.
 //!
-//! Headers are read again where they are rewritten instead of being carried along: a BPF program
-//! has 512 bytes of stack, and a second read of the same cache line is nearly free.
+//! What a later step needs of a header is in the [`Packet`], which lies in a map: a BPF program has 512 bytes of
+//! stack.
 
 mod access;
+mod ecn;
 mod geneve;
 mod inner;
 mod outer;
@@ -30,18 +31,12 @@ use crate::tables::Tables;
 pub fn process<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet, ingress: u32) -> Verdict {
     packet.start(ingress, frame.len());
     tables.received(packet.length());
-    match decide(frame, tables, packet) {
-        Ok(reason) => {
-            tables.account(reason, packet);
-            reason.verdict()
-        }
-        Err(reason) => {
-            // The ways of all reasons not to forward meet here.
-            let reason = frame.obscure(reason);
-            tables.account(reason, packet);
-            reason.verdict()
-        }
-    }
+    let (Ok(reason) | Err(reason)) = decide(frame, tables, packet);
+    // The ways of all reasons meet here.
+    let reason = frame.obscure(reason);
+    packet.teach(tables);
+    tables.account(reason, packet);
+    reason.verdict()
 }
 
 #[inline(always)]
@@ -49,10 +44,20 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     let interface = tables.interface(packet.ingress).ok_or(Reason::NoInterface)?;
     outer::parse(frame, interface, packet)?;
     let identifier = select::identify(tables, interface, packet)?;
-    inner::parse(frame, packet).map_err(|fault| select::without_inner(tables, identifier, fault, packet))?;
-    let target = select::target(tables, identifier, packet)?;
-    access::check(tables, interface, target, packet)?;
-    let hop = select::next_hop(tables, target, packet)?;
+    let target = match packet.fault {
+        None => inner::parse(frame, packet).and_then(|()| select::target(frame, tables, identifier, packet)),
+        Some(fault) => Err(fault),
+    };
+    let target = match target {
+        Ok(target) => target,
+        Err(reason) => {
+            let reason = frame.obscure(reason);
+            return Err(select::missed(frame, tables, interface, identifier, reason, packet));
+        }
+    };
+    access::check(tables, interface, identifier, target, packet)?;
+    let hop = select::next_hop(tables, target)?;
+    rewrite::fit(target, hop, packet)?;
     let reason = if hop.ifindex == packet.ingress {
         Reason::Hairpinned
     } else if tables.redirect(hop.slot) {
@@ -60,7 +65,7 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     } else {
         return Err(Reason::NoEgress);
     };
-    rewrite::translate(frame, packet, target, hop)?;
+    rewrite::translate(frame, tables, packet, target, hop)?;
     packet.egress = hop.ifindex;
     Ok(reason)
 }

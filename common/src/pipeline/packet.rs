@@ -4,9 +4,14 @@ use crate::address::Address;
 use crate::event::Event;
 use crate::reason::Reason;
 use crate::rules::{Intent, Leg};
-use crate::wire::Identifier;
+use crate::scope::Scope;
+use crate::tables::{Tables, TargetKey};
+
+/// The first 8 bytes of a tunnel header.
+pub(super) type TunnelHeader = [[u8; 4]; 2];
 
 /// What the steps have learned of a packet; zero where none has got to yet.
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in some header")]
 pub struct Packet {
     /// Index of the interface it came in by.
     pub(super) ingress: u32,
@@ -16,36 +21,75 @@ pub struct Packet {
     pub(super) length: u32,
     /// The mapping chosen, and the direction.
     pub(super) leg: Leg,
-    pub(super) outer_source: [u8; 4],
-    pub(super) outer_destination: [u8; 4],
-    /// Outer time to live.
-    pub(super) ttl: u8,
-    /// Where the outer IP packet ends in the frame; what follows is padding.
-    pub(super) outer_end: u32,
-    /// Largest outer IP packet that it needs an interface to take.
-    pub(super) outer_length: u32,
-    /// How it came; see [`crate::tables::tunnel`].
-    pub(super) tunnel: u8,
-    /// The tunnel header has a valid identifier.
-    pub(super) has_vni: bool,
-    /// Why the packet can't be taken if its VNI is one of ours.
+    /// How it came; see [`crate::encapsulation::number`].
+    pub(super) encapsulation: u8,
+    /// The outer packet is IPv6.
+    pub(super) is_v6: bool,
+    /// An outer IPv4 packet must not be fragmented; nobody fragments IPv6 on the way.
+    pub(super) dont_fragment: bool,
+    /// There is a valid identifier of a network or a mapping.
+    pub(super) has_number: bool,
+    /// Why the packet can't be taken if what it carries names something of ours.
     pub(super) fault: Option<Reason>,
-    pub(super) vni: u32,
+    /// Outer time to live or hop limit.
+    pub(super) ttl: u8,
+    /// Outer DSCP and ECN; the inner packet's where there is no outer one.
+    pub(super) traffic_class: u8,
+    /// Where the outer IP header starts.
+    pub(super) ip_at: u8,
+    /// Where the UDP header starts.
+    pub(super) udp_at: u8,
+    /// Outer IPv4 identification.
+    pub(super) identification: u16,
+    /// Outer source port, or the one that it will have.
+    pub(super) udp_source: u16,
+    /// Outer destination port.
+    pub(super) udp_destination: u16,
+    /// Length in the outer UDP header.
+    pub(super) udp_length: u16,
+    /// Outer UDP checksum; 0 if there is none.
+    pub(super) udp_checksum: u16,
+    /// Outer IPv6 flow label.
+    pub(super) flow_label: u32,
+    pub(super) tunnel_header: TunnelHeader,
+    pub(super) outer_source: Address,
+    pub(super) outer_destination: Address,
+    /// Where what belongs to the packet ends in the frame; what follows is padding.
+    pub(super) end: u32,
+    /// VNI, label in a VNI, VLAN identifier or interface index.
+    pub(super) number: u32,
     /// The label in the identifier option; 0 if there is none.
     pub(super) label: u32,
     /// Bytes of options in the tunnel header.
     pub(super) options_len: u32,
-    /// Where the inner frame starts.
-    pub(super) inner_at: usize,
+    /// Bytes of options, the first ones, that are for their receiver only.
+    pub(super) own_options: u32,
+    /// Where the inner frame starts. Behind a VLAN tag, where it will start once the MACs have moved there.
+    pub(super) inner_at: u32,
+    /// Where the inner frame's MACs are.
+    pub(super) macs_at: u32,
+    /// DSCP and ECN of the inner packet.
+    pub(super) inner_traffic_class: u8,
+    /// The inner packet is a part of a larger one.
+    pub(super) is_fragment: bool,
+    /// The inner packet is IP.
+    pub(super) inner_is_ip: bool,
+    /// Inner IP protocol; 0 if the inner packet isn't IP.
+    pub(super) protocol: u8,
+    pub(super) intent: Intent,
     pub(super) inner_source: Address,
     /// Whom the packet is for; the address asked for in ARP and neighbour solicitations, so that
-    /// address resolution follows the same mappings as the traffic it prepares.
+    /// address resolution follows the same mappings as the traffic it prepares; the MAC in what is neither IP nor ARP.
     pub(super) inner_destination: Address,
     pub(super) ether_type: u16,
     pub(super) source_port: u16,
     pub(super) destination_port: u16,
-    pub(super) protocol: u8,
-    pub(super) intent: Intent,
+    /// Bytes of options that go on.
+    pub(super) kept_options: u16,
+    /// Where the packet's source is learned, if it is.
+    pub(super) learns_in: Option<Scope>,
+    /// The inner frame's source, if that is needed.
+    pub(super) source_mac: [u8; 6],
 }
 
 impl Default for Packet {
@@ -86,39 +130,53 @@ impl Packet {
         egress: 0,
         length: 0,
         leg: Leg::NONE,
-        outer_source: [0; 4],
-        outer_destination: [0; 4],
-        ttl: 0,
-        outer_end: 0,
-        outer_length: 0,
-        tunnel: 0,
-        has_vni: false,
+        encapsulation: 0,
+        is_v6: false,
+        dont_fragment: false,
+        has_number: false,
         fault: None,
-        vni: 0,
+        ttl: 0,
+        traffic_class: 0,
+        ip_at: 0,
+        udp_at: 0,
+        identification: 0,
+        udp_source: 0,
+        udp_destination: 0,
+        udp_length: 0,
+        udp_checksum: 0,
+        flow_label: 0,
+        tunnel_header: [[0; 4]; 2],
+        outer_source: Address::UNSPECIFIED,
+        outer_destination: Address::UNSPECIFIED,
+        end: 0,
+        number: 0,
         label: 0,
         options_len: 0,
+        own_options: 0,
         inner_at: 0,
+        macs_at: 0,
+        inner_traffic_class: 0,
+        is_fragment: false,
+        inner_is_ip: false,
+        protocol: 0,
+        intent: Intent::Unknown,
         inner_source: Address::UNSPECIFIED,
         inner_destination: Address::UNSPECIFIED,
         ether_type: 0,
         source_port: 0,
         destination_port: 0,
-        protocol: 0,
-        intent: Intent::Unknown,
+        kept_options: 0,
+        learns_in: None,
+        source_mac: [0; 6],
     };
 
-    /// Bytes of options that don't go on into a tunnel of this number: all of them into another kind of
-    /// tunnel, only the identifier, which is for gateways, into the same.
+    /// Notes where the packet's source lives, where that is learned.
     #[inline(always)]
-    pub(super) const fn options_lost(&self, tunnel: u8) -> u32 {
-        #[expect(clippy::cast_possible_truncation, reason = "12 fits")]
-        const IDENTIFIER: u32 = Identifier::LEN as u32;
-        if self.tunnel != tunnel {
-            self.options_len
-        } else if self.label != 0 {
-            IDENTIFIER
-        } else {
-            0
+    pub(super) fn teach<T: Tables>(&self, tables: &T) {
+        let Some(scope) = self.learns_in else { return };
+        let address = self.inner_source;
+        if !address.is_unspecified() && !address.is_mac() {
+            tables.learn(&TargetKey { scope, address }, self.outer_source, self.source_mac);
         }
     }
 
@@ -126,26 +184,23 @@ impl Packet {
     #[inline(always)]
     #[must_use]
     pub fn describe(&self, reason: Reason) -> Event {
-        let outer = |address: [u8; 4]| {
-            if self.outer_end == 0 { Address::UNSPECIFIED } else { Address::v4(address) }
-        };
         Event {
             nanos: 0,
             reason: reason.index(),
             ingress: self.ingress,
             egress: self.egress,
             leg: self.leg,
-            vni: if self.label == 0 { self.vni } else { self.label },
+            vni: if self.label == 0 { self.number } else { self.label },
             length: self.length,
-            outer_source: outer(self.outer_source),
-            outer_destination: outer(self.outer_destination),
+            outer_source: self.outer_source,
+            outer_destination: self.outer_destination,
             inner_source: self.inner_source,
             inner_destination: self.inner_destination,
             inner_ether_type: self.ether_type,
             inner_source_port: self.source_port,
             inner_destination_port: self.destination_port,
             inner_protocol: self.protocol,
-            reserved: 0,
+            encapsulation: self.encapsulation,
         }
     }
 }

@@ -94,14 +94,14 @@ impl Geneve {
         self.vni_reserved = (vni << 8 | self.vni_reserved[3] as u32).to_be_bytes();
     }
 
-    /// Says that so many bytes of options follow (a multiple of 4), none of them critical.
+    /// Says that so many bytes of options follow (a multiple of 4), and whether one of them is critical.
     #[inline(always)]
-    pub const fn set_options(&mut self, bytes: usize) {
+    pub const fn set_options(&mut self, bytes: usize, has_critical: bool) {
         #[expect(clippy::cast_possible_truncation, reason = "six bits")]
         {
             self.version_length = (bytes / 4) as u8 & 0x3f;
         }
-        self.flags &= !Self::CRITICAL;
+        self.flags = self.flags & !Self::CRITICAL | if has_critical { Self::CRITICAL } else { 0 };
     }
 }
 
@@ -140,6 +140,15 @@ impl GeneveOption {
             && self.kind == Identifier::KIND
             && self.total_len() == Identifier::LEN
     }
+
+    /// OVN's option.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_ovn_ports(&self) -> bool {
+        self.class.get() == OvnPorts::CLASS
+            && self.kind == OvnPorts::KIND
+            && self.total_len() == OvnPorts::LEN
+    }
 }
 
 /// Isthmus' identifier option: which mapping the packet belongs to.
@@ -169,10 +178,58 @@ impl Identifier {
     /// Critical: who doesn't know Isthmus must not deliver the packet.
     const KIND: u8 = 0x81;
 
+    const RETURN: u32 = 1;
+
+    /// An identifier option.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(label: u32, is_return: bool, epoch: u32) -> Self {
+        let flags = if is_return { Self::RETURN } else { 0 };
+        Self {
+            head: GeneveOption { class: U16::new(Self::CLASS), kind: Self::KIND, length: 2 },
+            label_flags: (label << 8 | flags).to_be_bytes(),
+            epoch: epoch.to_be_bytes(),
+        }
+    }
+
     /// The mapping's label.
     #[inline(always)]
     #[must_use]
     pub const fn label(&self) -> u32 {
         u32::from_be_bytes(self.label_flags) >> 8
+    }
+}
+
+/// OVN's option: between which logical ports of a datapath the packet travels (ovn-architecture(7)).
+///
+/// ```text
+/// +-------------------------------+---------------+-----+---------+
+/// |        class = 0x0102         |  type = 0x80  |rsvd |    1    |
+/// +-+-----------------------------+---------------+-----+---------+
+/// |0|       ingress port          |          egress port          |
+/// +-+-----------------------------+-------------------------------+
+/// ```
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub struct OvnPorts {
+    head: GeneveOption,
+    ports: [u8; 4],
+}
+
+impl OvnPorts {
+    /// Bytes, the option's head included.
+    pub const LEN: usize = size_of::<Self>();
+    /// Open Virtual Networking (IANA).
+    const CLASS: u16 = 0x0102;
+    const KIND: u8 = 0x80;
+
+    /// An option with this data: the ingress port's 15 bits above the egress port's 16.
+    #[inline(always)]
+    #[must_use]
+    pub const fn new(ports: u32) -> Self {
+        Self {
+            head: GeneveOption { class: U16::new(Self::CLASS), kind: Self::KIND, length: 1 },
+            ports: ports.to_be_bytes(),
+        }
     }
 }

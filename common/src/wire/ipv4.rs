@@ -16,6 +16,8 @@
 //! +---------------------------------------------------------------+
 //! ```
 
+use crate::checksum::Sum;
+
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
@@ -47,8 +49,51 @@ impl Ipv4 {
     /// Bytes, without options.
     pub const LEN: usize = size_of::<Self>();
 
+    const DONT_FRAGMENT: u16 = 0x4000;
     const MORE_FRAGMENTS: u16 = 0x2000;
     const OFFSET: u16 = 0x1fff;
+
+    /// A header without options in front of UDP; its checksum is right.
+    #[inline(always)]
+    #[must_use]
+    pub fn udp(
+        [source, destination]: [[u8; 4]; 2],
+        total_length: u16,
+        traffic_class: u8,
+        ttl: u8,
+        identification: u16,
+        dont_fragment: bool,
+    ) -> Self {
+        let mut header = Self {
+            version_ihl: 0x45,
+            traffic_class,
+            total_length: U16::new(total_length),
+            identification: U16::new(identification),
+            flags_offset: U16::new(if dont_fragment { Self::DONT_FRAGMENT } else { 0 }),
+            ttl,
+            protocol: super::protocol::UDP,
+            checksum: U16::ZERO,
+            source,
+            destination,
+        };
+        header.checksum = U16::new(!header.sum());
+        header
+    }
+
+    /// The one's complement sum of the 20 bytes: 0xffff if there are no options and the checksum is right.
+    #[inline(always)]
+    #[must_use]
+    pub fn sum(&self) -> u16 {
+        let words: [[u8; 4]; 5] = zerocopy::transmute!(*self);
+        words.into_iter().fold(Sum::default(), Sum::add32).fold()
+    }
+
+    /// Must not be fragmented.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_unfragmentable(&self) -> bool {
+        self.flags_offset.get() & Self::DONT_FRAGMENT != 0
+    }
 
     /// Version 4 and a header length that can hold the header.
     #[inline(always)]

@@ -37,6 +37,48 @@ impl Ipv6 {
     /// Bytes.
     pub const LEN: usize = size_of::<Self>();
 
+    /// A header in front of UDP. The flow label has 20 bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn udp(
+        [source, destination]: [WireAddress; 2],
+        payload_length: u16,
+        traffic_class: u8,
+        hop_limit: u8,
+        flow_label: u32,
+    ) -> Self {
+        let first = 6 << 28 | (traffic_class as u32) << 20 | flow_label & 0x000f_ffff;
+        Self {
+            version_class_label: first.to_be_bytes(),
+            payload_length: U16::new(payload_length),
+            next_header: super::protocol::UDP,
+            hop_limit,
+            source,
+            destination,
+        }
+    }
+
+    /// DSCP and ECN.
+    #[inline(always)]
+    #[must_use]
+    pub const fn traffic_class(&self) -> u8 {
+        self.version_class_label[0] << 4 | self.version_class_label[1] >> 4
+    }
+
+    /// Replaces DSCP and ECN.
+    #[inline(always)]
+    pub const fn set_traffic_class(&mut self, class: u8) {
+        self.version_class_label[0] = 6 << 4 | class >> 4;
+        self.version_class_label[1] = class << 4 | self.version_class_label[1] & 0x0f;
+    }
+
+    /// The flow label, 20 bits.
+    #[inline(always)]
+    #[must_use]
+    pub const fn flow_label(&self) -> u32 {
+        u32::from_be_bytes(self.version_class_label) & 0x000f_ffff
+    }
+
     /// Version 6.
     #[inline(always)]
     #[must_use]

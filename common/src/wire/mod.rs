@@ -14,8 +14,8 @@ mod udp;
 mod vxlan;
 
 pub use arp::Arp;
-pub use ethernet::{EtherType, Ethernet};
-pub use geneve::{Geneve, GeneveOption, Identifier};
+pub use ethernet::{EtherType, Ethernet, Macs, Tag};
+pub use geneve::{Geneve, GeneveOption, Identifier, OvnPorts};
 pub use icmp::{Icmp, NeighbourSolicitation};
 pub use ipv4::Ipv4;
 pub use ipv6::Ipv6;
@@ -31,6 +31,8 @@ pub mod protocol {
     pub const TCP: u8 = 6;
     /// RFC 768.
     pub const UDP: u8 = 17;
+    /// RFC 8200 §4.5.
+    pub const FRAGMENT: u8 = 44;
     /// RFC 4443.
     pub const ICMPV6: u8 = 58;
 }

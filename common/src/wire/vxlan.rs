@@ -10,6 +10,14 @@
 //! +-----------------------------------------------+---------------+
 //! ```
 //!
+//! With group policy (draft-smith-vxlan-group-policy) the first four bytes are
+//!
+//! ```text
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-------------------------------+
+//! |G|R|R|R|I|R|R|R|R|D|R|R|A|R|R|R|        group policy id        |
+//! +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-------------------------------+
+//! ```
+//!
 //! Reserved bits are ignored and kept, except those that extensions use to change what follows
 //! the header or what it means: such frames are not plain VXLAN.
 
@@ -31,8 +39,10 @@ impl Vxlan {
     pub const PORT: u16 = 4789;
 
     const VNI_VALID: u8 = 0x08;
-    /// GBP's G, GPE's version, P, B and O bits (draft-smith-vxlan-group-policy, draft-ietf-nvo3-vxlan-gpe).
-    const EXTENSIONS: u8 = 0x80 | 0x30 | 0x04 | 0x02 | 0x01;
+    /// GBP's G: the group is valid.
+    const GROUP: u8 = 0x80;
+    /// GPE's version, P, B and O bits (draft-ietf-nvo3-vxlan-gpe).
+    const GPE: u8 = 0x30 | 0x04 | 0x02 | 0x01;
 
     /// A header with a network identifier and nothing else.
     #[inline(always)]
@@ -48,11 +58,20 @@ impl Vxlan {
         self.flags & Self::VNI_VALID != 0
     }
 
-    /// Whether a flag says that this is an extension of VXLAN.
+    /// Whether a flag says that this is an extension of VXLAN, other than group policy where that is known.
     #[inline(always)]
     #[must_use]
-    pub const fn is_extended(&self) -> bool {
-        self.flags & Self::EXTENSIONS != 0
+    pub const fn is_extended(&self, group_is_known: bool) -> bool {
+        let known = if group_is_known { Self::GROUP } else { 0 };
+        self.flags & (Self::GROUP | Self::GPE) & !known != 0
+    }
+
+    /// Says that the packet belongs to this group. The bits that tell what has been done with it stay.
+    #[inline(always)]
+    pub const fn set_group(&mut self, group: u16) {
+        self.flags |= Self::GROUP;
+        let [high, low] = group.to_be_bytes();
+        (self.reserved[1], self.reserved[2]) = (high, low);
     }
 
     /// The network identifier, 24 bits.

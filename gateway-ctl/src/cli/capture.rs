@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek as _, SeekFrom, Write as _};
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use isthmus_common::frame::Frame as _;
-use isthmus_common::host::SliceFrame;
-use isthmus_common::wire::{EtherType, Ethernet, Ipv4, Udp, protocol};
+use isthmus_common::host::BufferFrame;
+use isthmus_common::wire::{EtherType, Ethernet, Ipv4, Ipv6, Tag, Udp, protocol};
 use pcap_file::DataLink;
 use pcap_file::pcap::{PcapHeader, PcapPacket, PcapReader, PcapWriter};
 use pcap_file::pcapng::{Block, PcapNgReader};
@@ -90,22 +90,33 @@ impl Capture {
     }
 
     /// Destinations of the UDP packets in the capture to one of the usual ports of VXLAN and Geneve.
-    pub(super) fn tunnel_destinations(&self) -> BTreeSet<Ipv4Addr> {
+    pub(super) fn tunnel_destinations(&self) -> BTreeSet<IpAddr> {
         self.frames.iter().filter_map(|frame| tunnel_destination(&frame.bytes)).collect()
     }
 }
 
-fn tunnel_destination(bytes: &[u8]) -> Option<Ipv4Addr> {
+fn tunnel_destination(bytes: &[u8]) -> Option<IpAddr> {
     const TUNNEL_PORTS: [u16; 3] = [4789, 8472, 6081];
-    let mut bytes = bytes.to_vec();
-    let frame = SliceFrame(&mut bytes);
+    let frame = BufferFrame::with_headroom(bytes, 0);
     let ethernet: Ethernet = frame.read(0)?;
-    let ip: Ipv4 = frame.read(Ethernet::LEN)?;
-    if ethernet.ether_type.get() != EtherType::IPV4 || !ip.is_valid() || ip.protocol != protocol::UDP {
-        return None;
+    let (mut at, mut ether_type) = (Ethernet::LEN, ethernet.ether_type);
+    while EtherType::is_tag(ether_type.get()) {
+        ether_type = frame.read(at + 2)?;
+        at += Tag::LEN;
     }
-    let udp: Udp = frame.read(Ethernet::LEN + ip.header_len())?;
-    TUNNEL_PORTS.contains(&udp.destination.get()).then(|| ip.destination.into())
+    let (destination, next, header_len) = match ether_type.get() {
+        EtherType::IPV4 => {
+            let ip: Ipv4 = frame.read(at)?;
+            (IpAddr::from(ip.destination), ip.protocol, ip.header_len())
+        }
+        EtherType::IPV6 => {
+            let ip: Ipv6 = frame.read(at)?;
+            (IpAddr::from(ip.destination), ip.next_header, Ipv6::LEN)
+        }
+        _ => return None,
+    };
+    let udp: Udp = frame.read(at + header_len).filter(|_| next == protocol::UDP)?;
+    TUNNEL_PORTS.contains(&udp.destination.get()).then_some(destination)
 }
 
 fn ensure_ethernet(link: DataLink) -> anyhow::Result<()> {

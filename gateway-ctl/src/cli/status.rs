@@ -149,23 +149,32 @@ async fn gateway_facts(global: &Global) -> anyhow::Result<Facts> {
 
 fn gateway_tables(status: &GatewayStatusResponse) -> Vec<String> {
     let interfaces = output::table(
-        &["INTERFACE", "MODE", "PROVIDER", "MTU", "ADDRESSES"],
+        &["INTERFACE", "MODE", "PROVIDER", "NETWORK", "MTU", "ADDRESSES"],
         status.interfaces.iter().map(|interface| {
             vec![
                 interface.name.clone(),
                 interface.mode.clone(),
-                if interface.provider.is_empty() { "any".to_owned() } else { interface.provider.clone() },
+                match (interface.provider.as_str(), interface.network.as_str()) {
+                    ("", "") => "any".to_owned(),
+                    ("", _) => "-".to_owned(),
+                    (provider, _) => provider.to_owned(),
+                },
+                if interface.network.is_empty() { "-".to_owned() } else { interface.network.clone() },
                 interface.mtu.to_string(),
                 interface.addresses.join(", "),
             ]
         }),
     );
     let next_hops = output::table(
-        &["VTEP", "INTERFACE", "SOURCE", "MAC", "STATE"],
+        &["VTEP", "INTERFACE", "VLAN", "SOURCE", "MAC", "STATE"],
         status.next_hops.iter().map(|hop| {
             vec![
                 hop.vtep.clone(),
                 hop.interface.clone(),
+                match hop.tags[..] {
+                    [] => "-".to_owned(),
+                    _ => hop.tags.iter().map(u32::to_string).collect::<Vec<_>>().join("."),
+                },
                 hop.source.clone(),
                 hop.mac.clone(),
                 hop.state.clone(),

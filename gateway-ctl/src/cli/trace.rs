@@ -1,7 +1,7 @@
 //! `isthmus trace`
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -45,7 +45,7 @@ pub(super) struct Trace {
     manifest: Vec<PathBuf>,
     /// With --manifest: the gateway's tunnel addresses [default: where the capture's tunnel packets go]
     #[arg(long, value_name = "ADDRESS", requires = "manifest")]
-    gateway_address: Vec<Ipv4Addr>,
+    gateway_address: Vec<IpAddr>,
 }
 
 impl Trace {
@@ -95,7 +95,7 @@ impl Trace {
     fn offline(&self, capture: &Capture) -> anyhow::Result<Vec<TraceResponse>> {
         let replica = self.replica()?;
         let addresses = if self.gateway_address.is_empty() {
-            let found: BTreeSet<Ipv4Addr> = capture.tunnel_destinations();
+            let found: BTreeSet<IpAddr> = capture.tunnel_destinations();
             anyhow::ensure!(
                 found.len() <= INTERFACE_ADDRESSES,
                 "the tunnel packets go to {} addresses: name the gateway's with --gateway-address",

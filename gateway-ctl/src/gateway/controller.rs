@@ -1,29 +1,36 @@
 //! The controller: one task that owns the data plane, and everything it was filled from.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
 
-use isthmus_common::reason::Reason;
-use isthmus_common::rules::{Direction, Leg};
+use isthmus_common::encapsulation::Encapsulation;
 use isthmus_common::scope::Underlay;
-use isthmus_common::tables::{Count, INTERFACE_ADDRESSES, NextHop, Tunnel};
+use isthmus_common::tables::{INTERFACE_ADDRESSES, INTERFACE_STACKS, NextHop};
 use isthmus_common::wire::Vxlan;
+use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tokio::time::Instant;
-use tracing::{error, info, warn};
-use uuid::Uuid;
+use tokio::time::{Instant, MissedTickBehavior};
+use tracing::{debug, error, info, warn};
 
 use super::compile::{Site, compile};
-use super::dataplane::{DataPlane, DataPlaneError, Mode, interface_record};
+use super::dataplane::{DataPlane, DataPlaneError, Mode};
 use super::describe::{Names, interface_names};
 use super::install::{InstallError, Installed};
-use super::interface::{InterfaceArgument, Link};
+use super::interface::Tag;
+use super::learned::{Bounds, LearnedEndpoints};
 use super::next_hop::{Reach, Surroundings};
-use super::plan::{Plan, Refused};
+use super::plan::{Plan, Refused, Way};
+use super::record::{Underside, device_hop, endpoint_hop, port_interface, underlay_interface};
 use super::replica::Replica;
-use super::trace::trace;
 use super::watch::Update;
 use crate::api;
+
+/// How often the data plane is asked which endpoints it has seen.
+const LEARNING: Duration = Duration::from_millis(250);
+
+/// How often a revision that could not be applied is tried again.
+const RETRYING: Duration = Duration::from_secs(5);
 
 /// Recent events kept for those who ask later.
 const RECENT_EVENTS: usize = 256;
@@ -36,6 +43,8 @@ pub enum Command {
     Counters(oneshot::Sender<Result<api::CountersResponse, DataPlaneError>>),
     /// Recent events, and those to come.
     Events(oneshot::Sender<(Vec<api::Event>, broadcast::Receiver<api::Event>)>),
+    /// Endpoints learned from traffic.
+    Endpoints(oneshot::Sender<api::EndpointsResponse>),
     /// What would become of a frame that comes in by the named interface, or by the first.
     Trace(Vec<u8>, String, oneshot::Sender<Result<api::TraceResponse, String>>),
 }
@@ -44,34 +53,53 @@ pub enum Command {
 #[derive(Clone, Debug)]
 pub struct Attached {
     /// As named on the command line.
-    pub argument: InterfaceArgument,
+    pub name: String,
     /// Its index.
     pub ifindex: u32,
-    /// Its underlay.
-    pub underlay: Underlay,
+    /// What it is there for.
+    pub role: Role,
     /// How.
     pub mode: Mode,
 }
 
+/// What an interface is there for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Tunnel packets, and VLANs.
+    Underlay {
+        /// The only provider whose networks are reached by it.
+        provider: Option<String>,
+        /// Its underlay.
+        underlay: Underlay,
+    },
+    /// Plain frames of one network.
+    Port {
+        /// The network.
+        network: String,
+    },
+}
+
 /// Owns the data plane.
 pub struct Controller {
-    broker: String,
-    attached: Vec<Attached>,
-    dataplane: DataPlane,
-    installed: Installed,
-    replica: Option<Replica>,
-    unreadable: Vec<Refused>,
-    plan: Option<Plan>,
-    surroundings: Surroundings,
+    pub(super) name: String,
+    pub(super) broker: String,
+    pub(super) attached: Vec<Attached>,
+    pub(super) dataplane: DataPlane,
+    pub(super) installed: Installed,
+    pub(super) replica: Option<Replica>,
+    pub(super) unreadable: Vec<Refused>,
+    pub(super) plan: Option<Plan>,
+    pub(super) learned: LearnedEndpoints,
+    pub(super) surroundings: Surroundings,
     slots: BTreeMap<u32, u32>,
     wanted: watch::Sender<Vec<IpAddr>>,
     /// The revision the tables hold.
-    applied: u64,
+    pub(super) applied: u64,
     /// Why the tables do not hold the replica's revision.
-    trouble: Option<String>,
+    pub(super) trouble: Option<String>,
     /// Since when there has been no broker; `None` while there is one.
-    disconnected: Option<Instant>,
-    started: Instant,
+    pub(super) disconnected: Option<Instant>,
+    pub(super) started: Instant,
     recent: VecDeque<api::Event>,
     listeners: broadcast::Sender<api::Event>,
 }
@@ -80,14 +108,17 @@ impl Controller {
     /// A controller of an attached data plane with empty tables.
     #[must_use]
     pub fn new(
+        name: String,
         broker: String,
         attached: Vec<Attached>,
         dataplane: DataPlane,
         installed: Installed,
         wanted: watch::Sender<Vec<IpAddr>>,
+        bounds: Bounds,
     ) -> Self {
         let now = Instant::now();
         Self {
+            name,
             broker,
             attached,
             dataplane,
@@ -95,6 +126,7 @@ impl Controller {
             replica: None,
             unreadable: Vec::new(),
             plan: None,
+            learned: LearnedEndpoints::new(bounds),
             surroundings: Surroundings::default(),
             slots: BTreeMap::new(),
             wanted,
@@ -115,8 +147,14 @@ impl Controller {
         mut events: mpsc::Receiver<isthmus_common::event::Event>,
         mut commands: mpsc::Receiver<Command>,
     ) {
+        let mut learning = tokio::time::interval(LEARNING);
+        learning.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut retrying = tokio::time::interval(RETRYING);
+        retrying.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
+                _ = learning.tick() => self.learn(),
+                _ = retrying.tick() => self.retry(),
                 Some(update) = updates.recv() => self.update(update),
                 Some(found) = surroundings.recv() => self.surroundings_changed(found),
                 Some(event) = events.recv() => self.event(&event),
@@ -171,45 +209,101 @@ impl Controller {
         let Some(replica) = &self.replica else { return };
         let revision = replica.revision;
         let plan = compile(replica, &self.site());
-        let result = self.installed.install(&mut self.dataplane, &plan);
-        let vteps: Vec<IpAddr> = self.installed.vteps().map(IpAddr::V4).collect();
+        let installed = self.installed.install(&mut self.dataplane, &plan).map_err(|error| error.to_string());
+        let vteps: BTreeSet<IpAddr> = self.installed.ways().flat_map(Way::addresses).copied().collect();
+        let vteps: Vec<IpAddr> = vteps.into_iter().collect();
         self.wanted.send_if_modified(|wanted| {
             let changed = *wanted != vteps;
             *wanted = vteps;
             changed
         });
-        let result =
-            result.and_then(|()| self.write_next_hops()).map_err(|error| error.to_string()).and_then(|()| {
-                self.write_interfaces(&tunnel_ports(Some(&plan))).map_err(|error| error.to_string())
-            });
+        // What could not be installed leaves what was there in force, and that goes on as before: it listens where it
+        // did, and addresses and routes may have changed under it.
+        let before = self.plan.take();
+        let is_installed = installed.is_ok();
+        let listening = if is_installed { Some(&plan) } else { before.as_ref() };
+        let interfaces = self.write_interfaces(listening).map_err(|error| error.to_string());
+        let next_hops = self.write_next_hops().map_err(|error| error.to_string());
+        let result = installed.and(interfaces).and(next_hops);
         for refused in &plan.refused {
-            let known = self.plan.as_ref().is_some_and(|before| before.refused.contains(refused));
+            let known = before.as_ref().is_some_and(|before| before.refused.contains(refused));
             if !known {
                 warn!(object = %refused.object, version = refused.version, reason = refused.reason, "refused");
             }
         }
         match result {
             Ok(()) => {
+                let (mappings, refused) = (plan.mappings.len(), plan.refused.len());
+                if self.applied == revision && self.trouble.is_none() {
+                    // Endpoints that move would fill the log.
+                    debug!(revision, mappings, refused, "applied again");
+                } else {
+                    info!(revision, mappings, refused, "applied");
+                }
                 self.applied = revision;
                 self.trouble = None;
-                info!(revision, mappings = plan.mappings.len(), refused = plan.refused.len(), "applied");
             }
             Err(problem) => {
-                error!(revision, %problem, "could not apply the revision as a whole");
+                if self.trouble.as_ref() != Some(&problem) {
+                    error!(revision, %problem, "could not apply the revision as a whole");
+                }
                 self.trouble = Some(problem);
             }
         }
-        self.plan = Some(plan);
+        self.plan = Some(if is_installed {
+            plan
+        } else {
+            let in_force = before.unwrap_or_else(|| Plan::empty(plan.label_range));
+            Plan { refused: plan.refused, ..in_force }
+        });
+    }
+
+    /// Tries again what the kernel refused, or had no memory for.
+    fn retry(&mut self) {
+        if self.trouble.is_some() {
+            self.apply();
+        }
     }
 
     fn site(&self) -> Site {
-        Site {
-            bound_providers: self
-                .attached
-                .iter()
-                .filter_map(|attached| Some((attached.argument.provider.clone()?, attached.underlay)))
-                .collect(),
-            addresses: self.surroundings.links.values().flat_map(ipv4_addresses).collect(),
+        let mut site = Site {
+            name: self.name.clone(),
+            addresses: self.surroundings.addresses().collect(),
+            learned: self.learned.current(),
+            ..Site::default()
+        };
+        for attached in &self.attached {
+            match &attached.role {
+                Role::Underlay { provider, underlay } => {
+                    site.interfaces.insert(attached.ifindex, *underlay);
+                    site.bound_providers.extend(provider.clone().map(|provider| (provider, *underlay)));
+                }
+                Role::Port { network } => drop(site.ports.insert(network.clone(), attached.ifindex)),
+            }
+        }
+        site
+    }
+
+    /// Takes in what the data plane has seen of endpoints.
+    fn learn(&mut self) {
+        let (Some(replica), Some(plan)) = (&self.replica, &self.plan) else { return };
+        // Where no network learns any more, what was learned has to be forgotten still.
+        if self.learned.is_empty() && plan.scopes.values().all(|scope| !scope.learns) {
+            return;
+        }
+        let sightings = match self.dataplane.learned() {
+            Ok(sightings) => sightings,
+            Err(problem) => return error!(%problem, "could not read which endpoints were seen"),
+        };
+        let own = self.surroundings.addresses().collect();
+        let change = self.learned.observe(&sightings, replica, plan, &own, nanos_since_boot());
+        for key in &change.stale {
+            if let Err(problem) = self.dataplane.forget_learned(key) {
+                error!(%problem, "could not forget an endpoint");
+            }
+        }
+        if change.is_needed {
+            self.apply();
         }
     }
 
@@ -226,24 +320,45 @@ impl Controller {
             }
         }
         self.surroundings = found;
-        if let Err(problem) = self.write_interfaces(&tunnel_ports(self.plan.as_ref())) {
+        if links_changed && self.replica.is_some() {
+            return self.apply();
+        }
+        if links_changed && let Err(problem) = self.write_interfaces(None) {
             error!(%problem, "could not configure an interface");
         }
         if let Err(problem) = self.write_next_hops() {
             error!(%problem, "could not write a next hop");
         }
-        if links_changed {
-            self.apply();
-        }
     }
 
-    fn write_interfaces(&mut self, ports: &[(u16, Tunnel)]) -> Result<(), DataPlaneError> {
+    fn write_interfaces(&mut self, plan: Option<&Plan>) -> Result<(), DataPlaneError> {
+        let ports = plan.map_or_else(|| vec![(Vxlan::PORT, Encapsulation::Vxlan)], Plan::tunnel_ports);
         for attached in &self.attached {
-            let addresses = self.tunnel_addresses(attached);
-            if addresses.is_empty() {
-                continue;
-            }
-            let record = interface_record(attached.ifindex, attached.underlay.get(), ports, &addresses);
+            let record = match &attached.role {
+                Role::Port { .. } => {
+                    let Some(underlay) = plan.and_then(|plan| plan.port_networks.get(&attached.ifindex))
+                    else {
+                        continue;
+                    };
+                    port_interface(attached.ifindex, *underlay)
+                }
+                Role::Underlay { underlay, .. } => {
+                    let vlans: Vec<u16> = plan
+                        .and_then(|plan| plan.vlans.get(&attached.ifindex))
+                        .map(|vlans| vlans.iter().copied().collect())
+                        .unwrap_or_default();
+                    let addresses = self.tunnel_addresses(attached, *underlay);
+                    // One that was configured before has to forget its addresses.
+                    let is_fresh = !self.slots.contains_key(&attached.ifindex);
+                    if is_fresh && addresses.is_empty() && vlans.is_empty() {
+                        continue;
+                    }
+                    let stacks = self.tag_stacks(attached);
+                    let underside =
+                        Underside { ports: &ports, addresses: &addresses, stacks: &stacks, vlans: &vlans };
+                    underlay_interface(attached.ifindex, *underlay, &underside)
+                }
+            };
             let slot = self.dataplane.set_interface(&record)?;
             self.slots.insert(attached.ifindex, slot);
         }
@@ -252,50 +367,69 @@ impl Controller {
 
     /// The addresses an interface takes tunnel packets for: its own first, then those of the other
     /// interfaces on the same underlay, because routes of senders may change before senders learn of it.
-    fn tunnel_addresses(&self, attached: &Attached) -> Vec<Ipv4Addr> {
-        let of = |other: &Attached| {
-            self.surroundings.links.get(&other.ifindex).map(ipv4_addresses).unwrap_or_default()
+    fn tunnel_addresses(&self, attached: &Attached, underlay: Underlay) -> Vec<IpAddr> {
+        let of = |ifindex: u32| {
+            self.surroundings.links.get(&ifindex).into_iter().flat_map(|link| {
+                let vlans = link.vlans.iter().flat_map(|vlan| &vlan.addresses);
+                link.addresses.iter().chain(vlans).copied()
+            })
         };
-        let others = self
-            .attached
-            .iter()
-            .filter(|other| other.underlay == attached.underlay && other.ifindex != attached.ifindex);
-        let mut addresses = of(attached);
-        addresses.extend(others.flat_map(of));
-        if addresses.len() > INTERFACE_ADDRESSES {
+        let is_beside = |other: &&Attached| {
+            let same = matches!(other.role, Role::Underlay { underlay: of, .. } if of == underlay);
+            same && other.ifindex != attached.ifindex
+        };
+        let others = self.attached.iter().filter(is_beside).flat_map(|other| of(other.ifindex));
+        let all: Vec<IpAddr> = of(attached.ifindex).chain(others).collect();
+        let (v4, v6): (Vec<_>, Vec<_>) = all.into_iter().partition(IpAddr::is_ipv4);
+        if v4.len() > INTERFACE_ADDRESSES || v6.len() > INTERFACE_ADDRESSES {
             warn!(
-                interface = attached.argument.name,
-                "takes tunnel packets for the first {INTERFACE_ADDRESSES} of the gateway's {} addresses only",
-                addresses.len()
+                interface = attached.name,
+                "takes tunnel packets for the first {INTERFACE_ADDRESSES} addresses of each family only, of {} and {}",
+                v4.len(),
+                v6.len()
             );
-            addresses.truncate(INTERFACE_ADDRESSES);
         }
-        addresses
+        [v4, v6].into_iter().flat_map(|all| all.into_iter().take(INTERFACE_ADDRESSES)).collect()
+    }
+
+    /// The tags that tunnel packets may have on an interface.
+    fn tag_stacks(&self, attached: &Attached) -> Vec<Vec<Tag>> {
+        let link = self.surroundings.links.get(&attached.ifindex);
+        let with_addresses =
+            link.iter().flat_map(|link| &link.vlans).filter(|vlan| !vlan.addresses.is_empty());
+        let stacks: Vec<_> = with_addresses.map(|vlan| vlan.tags.clone()).collect();
+        if stacks.len() > INTERFACE_STACKS {
+            warn!(
+                interface = attached.name,
+                "takes tunnel packets of its first {INTERFACE_STACKS} VLAN devices only, of {}",
+                stacks.len()
+            );
+        }
+        stacks
     }
 
     fn write_next_hops(&mut self) -> Result<(), InstallError<DataPlaneError>> {
-        let hops = self.surroundings.reach.iter().filter_map(|(vtep, reach)| {
-            let IpAddr::V4(vtep) = vtep else { return None };
-            let hop = match reach {
-                Reach::Via(via) => match (via.source, via.tags.as_slice(), self.slots.get(&via.ifindex)) {
-                    (IpAddr::V4(source), [], Some(slot)) => Some(NextHop {
-                        resolved: 1,
-                        ifindex: via.ifindex,
-                        slot: *slot,
-                        mtu: via.mtu,
-                        source: source.octets(),
-                        destination: vtep.octets(),
-                        destination_mac: via.destination_mac.0,
-                        source_mac: via.source_mac.0,
-                    }),
-                    // What a next hop in the tables can't carry (yet) is as good as unresolved.
-                    _ => None,
-                },
-                Reach::Unreachable(_) => None,
-            };
-            Some((*vtep, hop.unwrap_or_default()))
-        });
+        let hops: Vec<(Way, NextHop)> =
+            self.installed.ways().map(|way| (way.clone(), self.next_hop(way).unwrap_or_default())).collect();
         self.installed.set_next_hops(&mut self.dataplane, hops)
+    }
+
+    /// The next hop on a way, if there is one.
+    fn next_hop(&self, way: &Way) -> Option<NextHop> {
+        if let Way::Device { ifindex } = way {
+            let link = self.surroundings.links.get(ifindex).filter(|link| link.is_up)?;
+            return Some(device_hop(*ifindex, *self.slots.get(ifindex)?, link.mtu));
+        }
+        let address = self.best_address(way)?;
+        let Reach::Via(via) = self.surroundings.reach.get(&address)? else { return None };
+        Some(endpoint_hop(address, via, *self.slots.get(&via.ifindex)?))
+    }
+
+    /// The first of a way's addresses that can be reached.
+    pub(super) fn best_address(&self, way: &Way) -> Option<IpAddr> {
+        let is_reachable =
+            |address: &&IpAddr| matches!(self.surroundings.reach.get(*address), Some(Reach::Via(_)));
+        way.addresses().iter().find(is_reachable).copied()
     }
 
     fn event(&mut self, event: &isthmus_common::event::Event) {
@@ -317,153 +451,16 @@ impl Controller {
             Command::Events(reply) => {
                 drop(reply.send((self.recent.iter().cloned().collect(), self.listeners.subscribe())));
             }
+            Command::Endpoints(reply) => drop(reply.send(self.endpoints())),
             Command::Trace(frame, interface, reply) => drop(reply.send(self.trace(&frame, &interface))),
         }
     }
-
-    fn status(&self) -> api::GatewayStatusResponse {
-        let refused = self.plan.iter().flat_map(|plan| &plan.refused).chain(&self.unreadable);
-        let replica = self.replica.as_ref();
-        let count = |count: usize| count as u64;
-        api::GatewayStatusResponse {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            broker: self.broker.clone(),
-            connected: self.disconnected.is_none(),
-            stale_seconds: self.disconnected.map_or(0, |since| since.elapsed().as_secs()),
-            applied_revision: self.applied,
-            epoch: replica.map_or_else(String::new, |replica| replica.epoch.clone()),
-            interfaces: self.attached.iter().map(|attached| self.interface_status(attached)).collect(),
-            refused: refused
-                .map(|refused| api::Refusal {
-                    kind: refused.object.kind.to_string(),
-                    name: refused.object.name.clone(),
-                    version: refused.version,
-                    reason: refused.reason.clone(),
-                })
-                .collect(),
-            networks: count(replica.map_or(0, |replica| replica.networks.len())),
-            resources: count(replica.map_or(0, |replica| replica.resources.len())),
-            mappings: count(self.plan.as_ref().map_or(0, |plan| plan.mappings.len())),
-            uptime_seconds: self.started.elapsed().as_secs(),
-            next_hops: self.installed.vteps().map(|vtep| self.next_hop_status(vtep)).collect(),
-            trouble: self.trouble.clone().unwrap_or_default(),
-        }
-    }
-
-    fn interface_status(&self, attached: &Attached) -> api::Interface {
-        let link = self.surroundings.links.get(&attached.ifindex);
-        api::Interface {
-            name: link.map_or_else(|| attached.argument.name.clone(), |link| link.name.clone()),
-            index: attached.ifindex,
-            mode: attached.mode.as_str().to_owned(),
-            provider: attached.argument.provider.clone().unwrap_or_default(),
-            addresses: link
-                .map(|link| link.addresses.iter().map(IpAddr::to_string).collect())
-                .unwrap_or_default(),
-            mtu: link.map_or(0, |link| link.mtu),
-        }
-    }
-
-    fn next_hop_status(&self, vtep: Ipv4Addr) -> api::NextHop {
-        let mut status = api::NextHop { vtep: vtep.to_string(), ..api::NextHop::default() };
-        match self.surroundings.reach.get(&IpAddr::V4(vtep)) {
-            Some(Reach::Via(via)) if !via.tags.is_empty() => {
-                "behind VLAN tags, which the data plane can't put on yet".clone_into(&mut status.state);
-            }
-            Some(Reach::Via(via)) => {
-                let link = self.surroundings.links.get(&via.ifindex);
-                status.interface = link.map_or_else(String::new, |link| link.name.clone());
-                status.source = via.source.to_string();
-                status.mac = via.destination_mac.to_string();
-                "reachable".clone_into(&mut status.state);
-            }
-            Some(Reach::Unreachable(why)) => status.state.clone_from(why),
-            None => "resolving".clone_into(&mut status.state),
-        }
-        status
-    }
-
-    fn counters(&self) -> Result<api::CountersResponse, DataPlaneError> {
-        let mut mappings = self.mapping_counters()?;
-        mappings.sort_by(|a, b| {
-            (&a.unique_identifier, &a.leg, &a.reason).cmp(&(&b.unique_identifier, &b.leg, &b.reason))
-        });
-        let (received, reasons) = self.dataplane.counters()?;
-        Ok(api::CountersResponse {
-            received_packets: received.packets,
-            received_bytes: received.bytes,
-            reasons: reasons
-                .into_iter()
-                .filter(|(_, count)| count.packets > 0)
-                .map(|(reason, count)| api::ReasonCounter {
-                    reason: reason.as_str().to_owned(),
-                    verdict: reason.verdict().as_str().to_owned(),
-                    packets: count.packets,
-                    bytes: count.bytes,
-                })
-                .collect(),
-            mappings,
-            events_suppressed: self.dataplane.events_suppressed()?,
-        })
-    }
-
-    fn mapping_counters(&self) -> Result<Vec<api::MappingCounter>, DataPlaneError> {
-        // Once for all rows: the other way round, each row would search through all mappings.
-        let names: HashMap<u32, Uuid> =
-            self.installed.mappings().map(|(mapping, number)| (number, mapping)).collect();
-        let name = |leg: Leg| leg.mapping().and_then(|number| names.get(&number)).map(Uuid::to_string);
-        let row = |leg: Leg, reason: Reason, count: Count| api::MappingCounter {
-            unique_identifier: name(leg).unwrap_or_default(),
-            leg: leg.direction().as_str().to_owned(),
-            reason: reason.as_str().to_owned(),
-            verdict: reason.verdict().as_str().to_owned(),
-            packets: count.packets,
-            bytes: count.bytes,
-        };
-        let mut rows = Vec::new();
-        for (_, number) in self.installed.mappings() {
-            for direction in [Direction::Forward, Direction::Return] {
-                let leg = Leg::new(number, direction);
-                let count = self.dataplane.leg_counter(leg)?;
-                rows.push(row(leg, Reason::Forwarded, count.redirected));
-                rows.push(row(leg, Reason::Hairpinned, count.transmitted));
-            }
-        }
-        for (key, count) in self.dataplane.leg_drops()? {
-            if let Some(reason) = Reason::from_index(key.reason) {
-                rows.push(row(key.leg, reason, count));
-            }
-        }
-        // A drop may have been counted for a mapping that has gone meanwhile.
-        rows.retain(|row| row.packets > 0 && !row.unique_identifier.is_empty());
-        Ok(rows)
-    }
-
-    fn trace(&mut self, frame: &[u8], interface: &str) -> Result<api::TraceResponse, String> {
-        let interfaces = interface_names(&self.surroundings);
-        let attached = self
-            .attached
-            .iter()
-            .find(|attached| {
-                interface.is_empty()
-                    || interfaces.get(&attached.ifindex).is_some_and(|name| name == interface)
-            })
-            .ok_or_else(|| {
-                let names: Vec<_> = interfaces.values().map(String::as_str).collect();
-                format!("{interface:?} is none of the gateway's interfaces: {}", names.join(", "))
-            })?;
-        let names = Names { installed: &self.installed, interfaces: &interfaces };
-        trace(&mut self.dataplane, &names, frame, attached.ifindex).map_err(|error| error.to_string())
-    }
 }
 
-/// What interfaces listen on; VXLAN's own port before there is a plan.
-fn tunnel_ports(plan: Option<&Plan>) -> Vec<(u16, Tunnel)> {
-    plan.map_or_else(|| vec![(Vxlan::PORT, Tunnel::Vxlan)], Plan::tunnel_ports)
-}
-
-/// The addresses that the tables have room for.
-fn ipv4_addresses(link: &Link) -> Vec<Ipv4Addr> {
-    let ipv4 = |address: &IpAddr| if let IpAddr::V4(address) = address { Some(*address) } else { None };
-    link.addresses.iter().filter_map(ipv4).collect()
+/// The data plane's clock.
+pub(super) fn nanos_since_boot() -> u64 {
+    clock_gettime(ClockId::CLOCK_MONOTONIC)
+        .ok()
+        .and_then(|time| u64::try_from(Duration::from(time).as_nanos()).ok())
+        .unwrap_or_default()
 }

@@ -1,6 +1,5 @@
 //! The loaded XDP programs and their maps.
 
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 
 use aya::maps::{
@@ -15,7 +14,8 @@ use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
     COUNTERS, Count, EventBudget, INTERFACE_PROBES, INTERFACE_SLOTS, Interface, LegCount, LegDrop,
-    NextHopPair, Policy, PolicyKey, RECEIVED, Settings, Target, TargetKey, Tunnel, TunnelPort,
+    NextHopPair, Origin, Policy, PolicyKey, RECEIVED, ScopeEntry, Settings, Sighting, Stamp, Target,
+    TargetKey,
 };
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
@@ -161,9 +161,12 @@ pub struct DataPlane {
     egress: DevMap<MapData>,
     targets: Table<TargetKey, Target>,
     policies: Table<PolicyKey, Policy>,
-    scopes: Table<Scope, Leg>,
+    scopes: Table<Scope, ScopeEntry>,
+    learned: Table<TargetKey, Sighting>,
     rule_sets: Array<MapData, Raw<RuleSet>>,
     next_hops: Array<MapData, Raw<NextHopPair>>,
+    origins: Array<MapData, Raw<Origin>>,
+    stamps: Array<MapData, Raw<Stamp>>,
     counters: PerCpuArray<MapData, Raw<Count>>,
     leg_counters: PerCpuArray<MapData, Raw<LegCount>>,
     leg_drops: PerCpuHashMap<MapData, Raw<LegDrop>, Raw<Count>>,
@@ -201,6 +204,8 @@ impl DataPlane {
             .map_max_entries("SCOPES", capacity.entries)
             .map_max_entries("RULE_SETS", capacity.rule_sets)
             .map_max_entries("NEXT_HOPS", capacity.next_hops)
+            .map_max_entries("ORIGINS", capacity.next_hops)
+            .map_max_entries("STAMPS", capacity.mappings)
             .map_max_entries("LEG_COUNTERS", capacity.mappings.saturating_mul(2))
             .load(OBJECT)?;
         for name in [LIVE, TRACE] {
@@ -213,8 +218,11 @@ impl DataPlane {
             targets: take!(ebpf, "TARGETS"),
             policies: take!(ebpf, "POLICIES"),
             scopes: take!(ebpf, "SCOPES"),
+            learned: take!(ebpf, "LEARNED"),
             rule_sets: take!(ebpf, "RULE_SETS"),
             next_hops: take!(ebpf, "NEXT_HOPS"),
+            origins: take!(ebpf, "ORIGINS"),
+            stamps: take!(ebpf, "STAMPS"),
             counters: take!(ebpf, "COUNTERS"),
             leg_counters: take!(ebpf, "LEG_COUNTERS"),
             leg_drops: take!(ebpf, "LEG_DROPS"),
@@ -345,6 +353,26 @@ impl DataPlane {
     pub fn events_suppressed(&self) -> Result<u64, DataPlaneError> {
         let values = self.event_budget.get(&0, 0).map_err(map_error("read", "EVENT_BUDGET"))?;
         Ok(values.iter().map(|budget| budget.0.suppressed).sum())
+    }
+
+    /// Endpoints that the data plane has seen lately, in scopes of networks that learn them.
+    ///
+    /// # Errors
+    /// If a read fails.
+    pub fn learned(&self) -> Result<Vec<(TargetKey, Sighting)>, DataPlaneError> {
+        self.learned
+            .iter()
+            .map(|entry| entry.map(|(key, sighting)| (key.0, sighting.0)))
+            .collect::<Result<_, _>>()
+            .map_err(map_error("read", "LEARNED"))
+    }
+
+    /// Forgets what the data plane has seen of an endpoint.
+    ///
+    /// # Errors
+    /// If the write fails.
+    pub fn forget_learned(&mut self, key: &TargetKey) -> Result<(), DataPlaneError> {
+        remove(&mut self.learned, "LEARNED", *key)
     }
 
     /// Runs one frame through the trace program, as if it came in by `ingress`.
@@ -482,6 +510,14 @@ impl TableWriter for DataPlane {
         self.next_hops.set(index, Raw(*hops), 0).map_err(map_error("write", "NEXT_HOPS"))
     }
 
+    fn set_stamp(&mut self, mapping: u32, stamp: &Stamp) -> Result<(), DataPlaneError> {
+        self.stamps.set(mapping, Raw(*stamp), 0).map_err(map_error("write", "STAMPS"))
+    }
+
+    fn set_origin(&mut self, index: u32, origin: &Origin) -> Result<(), DataPlaneError> {
+        self.origins.set(index, Raw(*origin), 0).map_err(map_error("write", "ORIGINS"))
+    }
+
     fn put_policy(&mut self, key: &PolicyKey, policy: &Policy) -> Result<(), DataPlaneError> {
         put(&mut self.policies, "POLICIES", *key, *policy)
     }
@@ -490,8 +526,8 @@ impl TableWriter for DataPlane {
         remove(&mut self.policies, "POLICIES", *key)
     }
 
-    fn put_scope(&mut self, scope: Scope, leg: Leg) -> Result<(), DataPlaneError> {
-        put(&mut self.scopes, "SCOPES", scope, leg)
+    fn put_scope(&mut self, scope: Scope, entry: &ScopeEntry) -> Result<(), DataPlaneError> {
+        put(&mut self.scopes, "SCOPES", scope, *entry)
     }
 
     fn remove_scope(&mut self, scope: Scope) -> Result<(), DataPlaneError> {
@@ -552,22 +588,4 @@ fn ignore_missing(result: Result<(), MapError>) -> Result<(), MapError> {
         }
         other => other,
     }
-}
-
-/// An interface's record for the data plane.
-#[must_use]
-pub fn interface_record(
-    ifindex: u32,
-    underlay: u8,
-    ports: &[(u16, Tunnel)],
-    addresses: &[Ipv4Addr],
-) -> Interface {
-    let mut record = Interface { ifindex, underlay: underlay.into(), ..Interface::default() };
-    for (place, (port, tunnel)) in record.ports.iter_mut().zip(ports) {
-        *place = TunnelPort { port: *port, tunnel: tunnel.number(), reserved: 0 };
-    }
-    for (place, address) in record.addresses.iter_mut().zip(addresses) {
-        *place = address.octets();
-    }
-    record
 }

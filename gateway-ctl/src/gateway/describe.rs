@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
 use isthmus_common::address::Address;
+use isthmus_common::encapsulation::number;
 use isthmus_common::event::Event;
 use isthmus_common::id::Label;
 use isthmus_common::reason::Reason;
@@ -15,7 +16,7 @@ use nix::time::{ClockId, clock_gettime};
 
 use super::install::Installed;
 use super::next_hop::Surroundings;
-use crate::api;
+use crate::{api, model::Mac};
 
 /// Whatever has a number and a name.
 pub struct Names<'a> {
@@ -36,7 +37,8 @@ impl Names<'_> {
             interface: self.interface(event.ingress),
             outer_source: address(event.outer_source),
             outer_destination: address(event.outer_destination),
-            vni: event.vni,
+            // A port's frames carry no number.
+            vni: if event.encapsulation == number::PORT { 0 } else { event.vni },
             unique_identifier: self.mapping_of(event),
             inner_source: address(event.inner_source),
             inner_destination: address(event.inner_destination),
@@ -91,7 +93,11 @@ pub fn reason(index: u32) -> String {
 }
 
 fn address(address: Address) -> String {
-    if address == Address::UNSPECIFIED { String::new() } else { IpAddr::from(address).to_string() }
+    match address.as_mac() {
+        _ if address == Address::UNSPECIFIED => String::new(),
+        Some(mac) => Mac(mac).to_string(),
+        None => IpAddr::from(address).to_string(),
+    }
 }
 
 fn protocol_name(number: u8) -> String {

@@ -8,17 +8,19 @@
 //! to change goes first: a gap for those packets, instead of a plan that never comes into force.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::net::Ipv4Addr;
 
+use isthmus_common::address::Address;
+use isthmus_common::id::Label;
 use isthmus_common::rules::{Direction, Leg, Rule, RuleSet, level};
 use isthmus_common::scope::Scope;
 use isthmus_common::tables::{
-    INTERFACE_SLOTS, NextHop, NextHopPair, Policy, PolicyKey, Settings, Target, TargetKey,
+    INTERFACE_SLOTS, NextHop, NextHopPair, Origin, Policy, PolicyKey, ScopeEntry, Settings, Stamp, Target,
+    TargetKey,
 };
 use uuid::Uuid;
 
 use super::numbers::{Full, Numbers};
-use super::plan::{Peer, Plan, PlannedRule, PlannedTarget};
+use super::plan::{Peer, Plan, PlannedRule, PlannedScope, PlannedStamp, PlannedTarget, Way};
 use crate::model::{AccessLevel, Protocol};
 
 /// Writes single table entries. Every method fails if the kernel refuses the write.
@@ -31,6 +33,10 @@ pub trait TableWriter {
     fn set_settings(&mut self, settings: &Settings) -> Result<(), Self::Error>;
     /// Fills a rule set's slot.
     fn set_rule_set(&mut self, index: u32, rules: &RuleSet) -> Result<(), Self::Error>;
+    /// Fills a mapping's stamp.
+    fn set_stamp(&mut self, mapping: u32, stamp: &Stamp) -> Result<(), Self::Error>;
+    /// Says who stands behind a next hop.
+    fn set_origin(&mut self, index: u32, origin: &Origin) -> Result<(), Self::Error>;
     /// Fills a next hop's slot.
     fn set_next_hop(&mut self, index: u32, hops: &NextHopPair) -> Result<(), Self::Error>;
     /// Adds or replaces.
@@ -38,7 +44,7 @@ pub trait TableWriter {
     /// Removes.
     fn remove_policy(&mut self, key: &PolicyKey) -> Result<(), Self::Error>;
     /// Adds or replaces.
-    fn put_scope(&mut self, scope: Scope, leg: Leg) -> Result<(), Self::Error>;
+    fn put_scope(&mut self, scope: Scope, entry: &ScopeEntry) -> Result<(), Self::Error>;
     /// Removes.
     fn remove_scope(&mut self, scope: Scope) -> Result<(), Self::Error>;
     /// Adds or replaces.
@@ -95,11 +101,12 @@ pub struct Installed {
     mappings: Numbers<Uuid>,
     peers: Numbers<Peer>,
     rule_sets: Numbers<RuleSet>,
-    next_hops: Numbers<Ipv4Addr>,
-    hops: BTreeMap<Ipv4Addr, NextHopPair>,
+    stamps: BTreeMap<Uuid, PlannedStamp>,
+    next_hops: Numbers<Way>,
+    hops: BTreeMap<Way, NextHopPair>,
     targets: BTreeMap<TargetKey, Target>,
     policies: BTreeMap<PolicyKey, Policy>,
-    scopes: BTreeMap<Scope, Leg>,
+    scopes: BTreeMap<Scope, ScopeEntry>,
     /// Room for targets, policies and scopes, each.
     entries: u32,
 }
@@ -108,7 +115,7 @@ pub struct Installed {
 struct Entries {
     targets: BTreeMap<TargetKey, Target>,
     policies: BTreeMap<PolicyKey, Policy>,
-    scopes: BTreeMap<Scope, Leg>,
+    scopes: BTreeMap<Scope, ScopeEntry>,
 }
 
 impl Installed {
@@ -120,6 +127,7 @@ impl Installed {
             mappings: Numbers::new("mappings", capacity.mappings),
             peers: Numbers::new("peers", u32::MAX),
             rule_sets: Numbers::new("rule sets", capacity.rule_sets),
+            stamps: BTreeMap::new(),
             next_hops: Numbers::new("next hops", capacity.next_hops),
             hops: BTreeMap::new(),
             targets: BTreeMap::new(),
@@ -143,12 +151,18 @@ impl Installed {
     /// The leg of a scope: tells which mapping a label belongs to.
     #[must_use]
     pub fn scope(&self, scope: Scope) -> Option<Leg> {
-        self.scopes.get(&scope).copied()
+        self.scopes.get(&scope).map(|entry| entry.leg)
     }
 
-    /// Tunnel endpoints in use.
-    pub fn vteps(&self) -> impl Iterator<Item = Ipv4Addr> {
-        self.hops.keys().copied()
+    /// Ways to tunnel endpoints, gateways and devices in use.
+    pub fn ways(&self) -> impl Iterator<Item = &Way> {
+        self.hops.keys()
+    }
+
+    /// The next hop in force on a way.
+    #[must_use]
+    pub fn next_hop(&self, way: &Way) -> Option<&NextHop> {
+        self.hops.get(way).map(NextHopPair::current)
     }
 
     /// Installs the plan.
@@ -181,30 +195,30 @@ impl Installed {
     pub fn set_next_hop<W: TableWriter>(
         &mut self,
         writer: &mut W,
-        vtep: Ipv4Addr,
+        way: &Way,
         hop: &NextHop,
     ) -> Result<(), InstallError<W::Error>> {
-        self.set_next_hops(writer, [(vtep, *hop)])
+        self.set_next_hops(writer, [(way.clone(), *hop)])
     }
 
-    /// Puts next hops into force, each in one step. Unknown tunnel endpoints are ignored.
+    /// Puts next hops into force, each in one step. Ways that no target names are ignored.
     ///
     /// # Errors
     /// If a write fails; then those not yet written stay as they were.
     pub fn set_next_hops<W: TableWriter>(
         &mut self,
         writer: &mut W,
-        hops: impl IntoIterator<Item = (Ipv4Addr, NextHop)>,
+        hops: impl IntoIterator<Item = (Way, NextHop)>,
     ) -> Result<(), InstallError<W::Error>> {
         let mut changes = Vec::new();
-        for (vtep, hop) in hops {
-            let (Some(index), Some(present)) = (self.next_hops.get(&vtep), self.hops.get(&vtep)) else {
+        for (way, hop) in hops {
+            let (Some(index), Some(present)) = (self.next_hops.get(&way), self.hops.get(&way)) else {
                 continue;
             };
             if *present.current() != hop {
                 let mut pair = *present;
                 pair.copies[pair.spare()] = hop;
-                changes.push((vtep, index, pair));
+                changes.push((way, index, pair));
             }
         }
         if changes.is_empty() {
@@ -215,10 +229,10 @@ impl Installed {
         for (_, index, pair) in &changes {
             writer.set_next_hop(*index, pair).map_err(InstallError::Write)?;
         }
-        for (vtep, index, mut pair) in changes {
+        for (way, index, mut pair) in changes {
             pair.active ^= 1;
             writer.set_next_hop(index, &pair).map_err(InstallError::Write)?;
-            self.hops.insert(vtep, pair);
+            self.hops.insert(way, pair);
         }
         Ok(())
     }
@@ -226,14 +240,11 @@ impl Installed {
     /// Whether the plan fits into tables that hold nothing else.
     fn fit(&self, plan: &Plan) -> Result<(), Full> {
         let forward = plan.targets.values().filter_map(|target| target.forward.as_ref());
-        let rules: HashSet<&[PlannedRule]> = forward
-            .map(|(_, rules)| rules.as_slice())
-            .chain(plan.policies.values().map(Vec::as_slice))
-            .collect();
-        let vteps: HashSet<Ipv4Addr> = plan.targets.values().map(|target| target.vtep).collect();
+        let rules: HashSet<&[PlannedRule]> =
+            forward.map(Vec::as_slice).chain(plan.policies.values().map(Vec::as_slice)).collect();
         self.mappings.fit(plan.mappings.len())?;
         self.rule_sets.fit(rules.len())?;
-        self.next_hops.fit(vteps.len())?;
+        self.next_hops.fit(plan.ways().len())?;
         Full::check("targets", plan.targets.len(), self.entries)?;
         Full::check("policies", plan.policies.len(), self.entries)?;
         Full::check("scopes", plan.scopes.len(), self.entries)
@@ -255,7 +266,7 @@ impl Installed {
         Full::check("scopes", side_by_side(&self.scopes, &scopes), self.entries)?;
 
         put_all(&mut self.policies, &policies, |key, policy| writer.put_policy(key, policy))?;
-        put_all(&mut self.scopes, &scopes, |scope, leg| writer.put_scope(*scope, *leg))?;
+        put_all(&mut self.scopes, &scopes, |scope, entry| writer.put_scope(*scope, entry))?;
         put_all(&mut self.targets, &targets, |key, target| writer.put_target(key, target))?;
         Ok(Entries { targets, policies, scopes })
     }
@@ -312,7 +323,7 @@ impl Installed {
         writer: &mut W,
         plan: &Plan,
     ) -> Result<(), InstallError<W::Error>> {
-        for mapping in &plan.mappings {
+        for (mapping, stamp) in &plan.mappings {
             let (number, is_new) = self.mappings.give(mapping)?;
             if is_new {
                 for direction in [Direction::Forward, Direction::Return] {
@@ -321,6 +332,12 @@ impl Installed {
                         return Err(InstallError::Write(error));
                     }
                 }
+                self.stamps.remove(mapping);
+            }
+            if self.stamps.get(mapping) != Some(stamp) {
+                let written = Stamp { label: stamp.label.map_or(0, Label::get), epoch: stamp.epoch };
+                writer.set_stamp(number, &written).map_err(InstallError::Write)?;
+                self.stamps.insert(*mapping, *stamp);
             }
         }
         Ok(())
@@ -345,44 +362,57 @@ impl Installed {
         writer: &mut W,
         planned: &PlannedTarget,
     ) -> Result<(), InstallError<W::Error>> {
-        let (next_hop, is_new) = self.next_hops.give(&planned.vtep)?;
-        if is_new {
-            let unresolved = NextHopPair::default();
-            if let Err(error) = writer.set_next_hop(next_hop, &unresolved) {
-                self.next_hops.withdraw(&planned.vtep);
-                return Err(InstallError::Write(error));
-            }
-            self.hops.insert(planned.vtep, unresolved);
+        if let Some(way) = &planned.way {
+            self.make_way(writer, way)?;
         }
-        if let Some((_, rules)) = &planned.forward {
+        if let Some(rules) = &planned.forward {
             self.make_rule_set(writer, rules)?;
         }
-        if let Some((_, peer)) = &planned.answers {
+        if let Some(peer @ Peer::Networks { .. }) = &planned.answers {
             self.peers.give(peer)?;
         }
         Ok(())
     }
 
+    /// An unresolved next hop, and who stands behind it.
+    fn make_way<W: TableWriter>(&mut self, writer: &mut W, way: &Way) -> Result<(), InstallError<W::Error>> {
+        let (index, is_new) = self.next_hops.give(way)?;
+        if !is_new {
+            return Ok(());
+        }
+        let unresolved = NextHopPair::default();
+        let written =
+            writer.set_next_hop(index, &unresolved).and_then(|()| writer.set_origin(index, &origin(way)));
+        if let Err(error) = written {
+            self.next_hops.withdraw(way);
+            return Err(InstallError::Write(error));
+        }
+        self.hops.insert(way.clone(), unresolved);
+        Ok(())
+    }
+
     /// The target in numbers, if everything it names has one.
     fn target(&self, planned: &PlannedTarget) -> Option<Target> {
-        let (forward_underlay, rule_set) = match &planned.forward {
-            Some((underlay, rules)) => (underlay.get(), self.rule_sets.get(&self.number_rules(rules))?),
-            None => (0, 0),
-        };
-        let (return_underlay, peer) = match &planned.answers {
-            Some((underlay, peer)) => (underlay.get(), self.peers.get(peer)?),
-            None => (0, 0),
-        };
+        let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         Some(Target {
-            next_hop: self.next_hops.get(&planned.vtep)?,
-            rule_set,
-            peer,
-            vni: planned.vni.get(),
+            next_hop: match &planned.way {
+                Some(way) => self.next_hops.get(way)?,
+                None => 0,
+            },
+            rule_set: match &planned.forward {
+                Some(rules) => self.rule_sets.get(&self.number_rules(rules))?,
+                None => 0,
+            },
+            peer: match &planned.answers {
+                Some(peer @ Peer::Networks { .. }) => self.peers.get(peer)?,
+                Some(Peer::Label(_)) => LABEL_PEER,
+                None => 0,
+            },
+            number: planned.number,
+            extra: planned.extra,
             port: planned.port,
-            forward_underlay,
-            return_underlay,
-            tunnel: planned.tunnel.number(),
-            reserved: [0; 3],
+            encapsulation: planned.encapsulation.number(),
+            flags: flag(planned.is_stamped, Target::STAMP) | flag(planned.learns, Target::LEARN),
         })
     }
 
@@ -399,13 +429,16 @@ impl Installed {
         Ok(policies)
     }
 
-    fn scopes_of(&self, plan: &Plan) -> BTreeMap<Scope, Leg> {
-        let leg = |mapping: &Option<Uuid>| {
+    fn scopes_of(&self, plan: &Plan) -> BTreeMap<Scope, ScopeEntry> {
+        let leg = |mapping: Option<Uuid>| {
             mapping
                 .and_then(|mapping| self.mappings.get(&mapping))
                 .map_or(Leg::NONE, |number| Leg::new(number, Direction::Forward))
         };
-        plan.scopes.iter().map(|(scope, mapping)| (*scope, leg(mapping))).collect()
+        let entry = |(scope, planned): (&Scope, &PlannedScope)| {
+            (*scope, ScopeEntry { leg: leg(planned.mapping), learns: planned.learns.into() })
+        };
+        plan.scopes.iter().map(entry).collect()
     }
 
     /// A rule set is never edited: other rules are another set, in another slot.
@@ -451,19 +484,37 @@ impl Installed {
             numbers.into_iter().filter(|(_, n)| !rule_sets.contains(n)).map(|(set, _)| set).collect();
         self.rule_sets.retain(|set| !unused.contains(set));
 
-        let vteps: BTreeSet<Ipv4Addr> = plan.targets.values().map(|target| target.vtep).collect();
-        for (vtep, _) in self.next_hops.retain(|vtep| vteps.contains(vtep)) {
-            self.hops.remove(&vtep);
+        let ways = plan.ways();
+        for (way, _) in self.next_hops.retain(|way| ways.contains(way)) {
+            self.hops.remove(&way);
         }
         let peers: BTreeSet<&Peer> = plan
             .targets
             .values()
-            .filter_map(|target| target.answers.as_ref().map(|(_, peer)| peer))
+            .filter_map(|target| target.answers.as_ref())
             .chain(plan.policies.keys().map(|(peer, _)| peer))
             .collect();
         self.peers.retain(|peer| peers.contains(peer));
-        self.mappings.retain(|mapping| plan.mappings.contains(mapping));
+        self.mappings.retain(|mapping| plan.mappings.contains_key(mapping));
+        self.stamps.retain(|mapping, _| plan.mappings.contains_key(mapping));
     }
+}
+
+/// The peer of targets in the scope of a label. Nobody looks for its policies: who asks and who answers is said by the
+/// label's targets themselves.
+const LABEL_PEER: u32 = u32::MAX;
+
+/// Whose packets come by the same way back.
+fn origin(way: &Way) -> Origin {
+    let underlay = match way {
+        Way::Endpoint { underlay, .. } | Way::Gateway { underlay, .. } => underlay.get().into(),
+        Way::Device { .. } => 0,
+    };
+    let mut origin = Origin { underlay, ..Origin::default() };
+    for (place, address) in origin.addresses.iter_mut().zip(way.addresses()) {
+        *place = Address::from(*address);
+    }
+    origin
 }
 
 fn put_all<K: Ord + Clone, V: PartialEq + Clone, E: std::error::Error>(

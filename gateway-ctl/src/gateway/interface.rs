@@ -29,6 +29,28 @@ impl FromStr for InterfaceArgument {
     }
 }
 
+/// An interface that is a network's port, as named on the command line: `veth1=lab`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortArgument {
+    /// The interface.
+    pub name: String,
+    /// The network whose frames it carries.
+    pub network: String,
+}
+
+impl FromStr for PortArgument {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, network)) if !name.is_empty() && !network.is_empty() => {
+                Ok(Self { name: name.to_owned(), network: network.to_owned() })
+            }
+            _ => Err("expected IF=NETWORK, e.g. veth1=lab".to_owned()),
+        }
+    }
+}
+
 /// An interface as the kernel describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Link {

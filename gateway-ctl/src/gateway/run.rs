@@ -10,10 +10,11 @@ use tokio::sync::{mpsc, watch};
 use tonic::transport::Endpoint;
 use tracing::info;
 
-use super::controller::{Attached, Controller};
+use super::controller::{Attached, Controller, Role};
 use super::dataplane::{DataPlane, DataPlaneError, EventRing, Mode};
 use super::install::{Capacity, Installed};
-use super::interface::InterfaceArgument;
+use super::interface::{InterfaceArgument, PortArgument};
+use super::learned::Bounds;
 use super::next_hop::{NetlinkError, Resolver};
 use super::service::{Socket, SocketError};
 use super::watch::follow;
@@ -21,8 +22,12 @@ use super::watch::follow;
 /// What a gateway needs to know to start.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// The gateway's name in the federation.
+    pub name: String,
     /// Underlay interfaces.
     pub interfaces: Vec<InterfaceArgument>,
+    /// Interfaces that belong to one network each.
+    pub ports: Vec<PortArgument>,
     /// The broker's address.
     pub broker: String,
     /// Where to answer.
@@ -31,6 +36,8 @@ pub struct Options {
     pub mode: Mode,
     /// Room for this many mappings.
     pub max_mappings: u32,
+    /// How many endpoints are learned, and how long they are remembered.
+    pub learning: Bounds,
 }
 
 /// The gateway could not start, or had to stop.
@@ -42,6 +49,9 @@ pub enum RunError {
     /// The same interface twice.
     #[error("interface {0} is named twice")]
     Twice(String),
+    /// Two ports for the same network.
+    #[error("network {0} would have two ports; one gateway has one port of a network")]
+    TwoPorts(String),
     /// More providers than there are underlay numbers.
     #[error("interfaces are bound to more than {} providers", Underlay::MAX - 1)]
     Providers,
@@ -81,8 +91,8 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let mut dataplane = DataPlane::load(&capacity)?;
     let ring = dataplane.take_events()?;
     for interface in &mut attached {
-        dataplane.attach(&interface.argument.name, interface.ifindex, interface.mode)?;
-        info!(interface = interface.argument.name, mode = interface.mode.as_str(), "attached");
+        dataplane.attach(&interface.name, interface.ifindex, interface.mode)?;
+        info!(interface = interface.name, mode = interface.mode.as_str(), "attached");
     }
 
     let (updates_in, updates) = mpsc::channel(16);
@@ -96,8 +106,15 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
     let ring = unsafe { AsyncFd::register(ring) }.map_err(|error| RunError::Events(error.into()))?;
     tokio::spawn(read_events(ring, events_in));
     tokio::spawn(follow(endpoint, updates_in));
-    let controller =
-        Controller::new(options.broker, attached, dataplane, Installed::new(&capacity), wanted_in);
+    let controller = Controller::new(
+        options.name,
+        options.broker,
+        attached,
+        dataplane,
+        Installed::new(&capacity),
+        wanted_in,
+        options.learning,
+    );
     let controller = tokio::spawn(controller.run(updates, found, events, commands));
     info!(socket = %options.socket.display(), "ready");
 
@@ -115,28 +132,40 @@ pub async fn run(options: Options, stop: impl Future<Output = ()>) -> Result<(),
 
 fn name_interfaces(options: &Options) -> Result<Vec<Attached>, RunError> {
     let mut attached: Vec<Attached> = Vec::new();
-    let mut next = Underlay::SHARED.get();
-    for argument in &options.interfaces {
-        let ifindex = if_nametoindex(argument.name.as_str())
-            .map_err(|_| RunError::NoInterface(argument.name.clone()))?;
-        if attached.iter().any(|other| other.ifindex == ifindex) {
-            return Err(RunError::Twice(argument.name.clone()));
-        }
-        let same_provider = attached
-            .iter()
-            .find(|other| other.argument.provider == argument.provider)
-            .map(|other| other.underlay);
-        let underlay = match (&argument.provider, same_provider) {
+    let mut underlays: Vec<(&str, Underlay)> = Vec::new();
+    for InterfaceArgument { name, provider } in &options.interfaces {
+        let known = underlays.iter().find(|(of, _)| provider.as_deref() == Some(of));
+        let underlay = match (provider, known) {
             (None, _) => Underlay::SHARED,
-            (Some(_), Some(underlay)) => underlay,
-            (Some(_), None) => {
-                next = next.checked_add(1).ok_or(RunError::Providers)?;
-                Underlay::new(next).ok_or(RunError::Providers)?
+            (Some(_), Some((_, underlay))) => *underlay,
+            (Some(provider), None) => {
+                let number = usize::from(Underlay::SHARED.get()) + 1 + underlays.len();
+                let number = u8::try_from(number).map_err(|_| RunError::Providers)?;
+                let underlay = Underlay::new(number).ok_or(RunError::Providers)?;
+                underlays.push((provider, underlay));
+                underlay
             }
         };
-        attached.push(Attached { argument: argument.clone(), ifindex, underlay, mode: options.mode });
+        let role = Role::Underlay { provider: provider.clone(), underlay };
+        attach(&mut attached, name, role, options.mode)?;
+    }
+    for PortArgument { name, network } in &options.ports {
+        let role = Role::Port { network: network.clone() };
+        if attached.iter().any(|other| other.role == role) {
+            return Err(RunError::TwoPorts(network.clone()));
+        }
+        attach(&mut attached, name, role, options.mode)?;
     }
     Ok(attached)
+}
+
+fn attach(attached: &mut Vec<Attached>, name: &str, role: Role, mode: Mode) -> Result<(), RunError> {
+    let ifindex = if_nametoindex(name).map_err(|_| RunError::NoInterface(name.to_owned()))?;
+    if attached.iter().any(|other| other.ifindex == ifindex) {
+        return Err(RunError::Twice(name.to_owned()));
+    }
+    attached.push(Attached { name: name.to_owned(), ifindex, role, mode });
+    Ok(())
 }
 
 async fn read_events(mut ring: AsyncFd<EventRing>, events: mpsc::Sender<Event>) {

@@ -119,6 +119,13 @@ impl Gateway for Service {
         counters.map(Response::new).map_err(|error| Status::internal(error.to_string()))
     }
 
+    async fn endpoints(
+        &self,
+        _request: Request<api::EndpointsRequest>,
+    ) -> Result<Response<api::EndpointsResponse>, Status> {
+        Ok(Response::new(self.ask(Command::Endpoints).await?))
+    }
+
     type EventsStream = Replies<api::Event>;
 
     async fn events(

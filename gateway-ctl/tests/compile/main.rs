@@ -1,23 +1,26 @@
 //! What the compiler refuses, in its exact words, and what it joins.
 #![expect(clippy::unwrap_used, reason = "a test that can't be set up has failed")]
 
+mod learning;
 #[path = "../packets/objects.rs"]
 mod objects;
+mod places;
 mod refusals;
+mod remote;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 
 use isthmus::gateway::compile::{Site, compile};
-use isthmus::gateway::plan::{Peer, Plan, PlannedRule};
+use isthmus::gateway::plan::{Peer, Plan, PlannedRule, Way};
 use isthmus::model::AccessLevel::{self, Connect, Full, None as Nothing, Observe};
 use isthmus::model::Protocol::{self, Any, Icmp, Tcp, Udp};
-use isthmus::model::{PortRange, Spec};
+use isthmus::model::{Gateway, PortRange, Spec};
 use isthmus_common::address::Address;
-use isthmus_common::id::{Label, Vni};
+use isthmus_common::encapsulation::Encapsulation as Wire;
+use isthmus_common::id::Label;
 use isthmus_common::scope::{Scope, Underlay};
 use isthmus_common::tables::TargetKey;
-use isthmus_common::tables::Tunnel;
 
 use objects::{identifier, label, mapping, network, replica, resource};
 
@@ -41,7 +44,47 @@ fn red_to_blue(number: u8, resources: &[(&str, AccessLevel)]) -> Spec {
 }
 
 fn vni_scope(vni: u32) -> Scope {
-    Scope::network(Underlay::SHARED, Tunnel::Vxlan, Vni::new(vni).unwrap())
+    Scope::network(Underlay::SHARED, Wire::Vxlan, vni)
+}
+
+/// A gateway of the federation, with the port that gateways have.
+fn gateway(name: &str, at: &str) -> Spec {
+    Spec::Gateway(Gateway { name: name.to_owned(), addresses: vec![address(at)], udp_port: 6081 })
+}
+
+/// The network, behind a gateway.
+fn behind(mut spec: Spec, gateway: &str) -> Spec {
+    if let Spec::Network(network) = &mut spec {
+        network.gateway = Some(gateway.to_owned());
+    }
+    spec
+}
+
+/// The network, learning its endpoints.
+fn learning(mut spec: Spec) -> Spec {
+    if let Spec::Network(network) = &mut spec {
+        network.learning = true;
+    }
+    spec
+}
+
+fn label_scope(number: u8) -> Scope {
+    Scope::label(Label::new(label(number)).unwrap())
+}
+
+fn address(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+/// What an address is in a scope.
+fn key(scope: Scope, text: &str) -> TargetKey {
+    TargetKey { scope, address: address(text).into() }
+}
+
+/// The way to a tunnel endpoint on the shared underlay.
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what a target has")]
+fn endpoint_way(vtep: &str) -> Option<Way> {
+    Some(Way::Endpoint { underlay: Underlay::SHARED, vtep: address(vtep) })
 }
 
 #[test]
@@ -59,7 +102,7 @@ fn a_provider_on_an_interface_of_its_own_may_use_the_same_vni() {
     let plan = compile(&replica([red(), network("rose", "other", 42, 4789, &[])]), &site);
     assert_eq!(plan.refused, []);
     let scopes: Vec<Scope> = plan.scopes.keys().copied().collect();
-    assert_eq!(scopes, [vni_scope(42), Scope::network(underlay, Tunnel::Vxlan, Vni::new(42).unwrap())]);
+    assert_eq!(scopes, [vni_scope(42), Scope::network(underlay, Wire::Vxlan, 42)]);
 }
 
 /// Mapping's number, protocol, ports, level.
@@ -69,8 +112,8 @@ type RuleFacts = (u8, Protocol, Option<(u16, u16)>, AccessLevel);
 fn rules(objects: Vec<Spec>) -> Vec<RuleFacts> {
     let plan = compile(&replica(objects), &Site::default());
     assert_eq!(plan.refused, []);
-    let key = TargetKey { scope: vni_scope(42), address: Address::v4([10, 1, 0, 1]) };
-    let (_, rules) = plan.targets[&key].forward.clone().unwrap();
+    let key = key(vni_scope(42), "10.1.0.1");
+    let rules = plan.targets[&key].forward.clone().unwrap();
     check_answers(&plan, &rules);
     let number = |rule: &PlannedRule| (1..10).find(|number| identifier(*number) == rule.mapping).unwrap();
     let ports = |PortRange { first, last }| (first, last);
@@ -83,8 +126,8 @@ fn check_answers(plan: &Plan, rules: &[PlannedRule]) {
     assert_eq!(plan.policies[&(peer.clone(), Address::v4([10, 1, 0, 1]))], rules);
     let key = TargetKey { scope: vni_scope(77), address: Address::v4([10, 0, 0, 1]) };
     let target = &plan.targets[&key];
-    assert_eq!(target.answers, Some((Underlay::SHARED, peer)));
-    assert_eq!((target.vtep, target.forward.as_ref()), (RED_VTEP.parse::<Ipv4Addr>().unwrap(), None));
+    assert_eq!(target.answers, Some(peer));
+    assert_eq!((&target.way, &target.forward), (&endpoint_way(RED_VTEP), &None));
 }
 
 #[test]
@@ -138,14 +181,13 @@ fn both_directions_meet_in_one_target() {
     assert_eq!(plan.refused, []);
     let key = TargetKey { scope: vni_scope(42), address: Address::v4([10, 1, 0, 1]) };
     let target = &plan.targets[&key];
-    let (underlay, forward) = target.forward.as_ref().unwrap();
-    assert_eq!((*underlay, forward[0].mapping), (Underlay::SHARED, identifier(1)));
+    assert_eq!(target.forward.as_ref().unwrap()[0].mapping, identifier(1));
     let peer = Peer::Networks { from: "red".to_owned(), toward: "blue".to_owned() };
-    assert_eq!(target.answers, Some((Underlay::SHARED, peer)));
+    assert_eq!(target.answers, Some(peer));
     // Under a label there is one mapping, and an address either asks or answers.
     for number in [1, 2] {
-        let scope = Scope::label(Label::new(label(number)).unwrap());
-        assert_eq!(plan.scopes[&scope], Some(identifier(number)));
+        let scope = label_scope(number);
+        assert_eq!(plan.scopes[&scope].mapping, Some(identifier(number)));
         for (key, target) in plan.targets.iter().filter(|(key, _)| key.scope == scope) {
             assert_ne!(target.forward.is_some(), target.answers.is_some(), "{key:?}");
         }

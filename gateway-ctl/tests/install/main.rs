@@ -6,12 +6,11 @@ mod objects;
 mod recorder;
 mod world;
 
-use std::net::Ipv4Addr;
-
 use isthmus::gateway::install::{Capacity, InstallError, Installed};
 use isthmus::gateway::numbers::Numbers;
+use isthmus::gateway::plan::Way;
 use isthmus_common::rules::{Direction, Leg};
-use isthmus_common::tables::NextHop;
+use isthmus_common::tables::{NextHop, hop};
 use proptest::prelude::*;
 
 use recorder::Recorder;
@@ -23,15 +22,15 @@ enum Step {
     /// Other objects are declared; after so many writes, the kernel refuses one.
     Declare(World, Option<usize>),
     /// A neighbour becomes known, or another one.
-    Resolve(Ipv4Addr, u8, Option<usize>),
+    Resolve(Way, u8, Option<usize>),
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let failure = || prop_oneof![3 => Just(None), 2 => (0..30usize).prop_map(Some)];
     prop_oneof![
         4 => (world(), failure()).prop_map(|(world, failure)| Step::Declare(world, failure)),
-        1 => (world::vtep(), any::<u8>(), prop_oneof![Just(None), Just(Some(0)), Just(Some(1))])
-            .prop_map(|(vtep, mac, failure)| Step::Resolve(vtep, mac, failure)),
+        1 => (world::way(), any::<u8>(), prop_oneof![Just(None), Just(Some(0)), Just(Some(1))])
+            .prop_map(|(way, mac, failure)| Step::Resolve(way, mac, failure)),
     ]
 }
 
@@ -40,8 +39,8 @@ fn ample() -> Capacity {
     Capacity { mappings: 100_000, rule_sets: 100_000, next_hops: 10_000, entries: 100_000 }
 }
 
-fn hop(mac: u8) -> NextHop {
-    NextHop { resolved: 1, ifindex: 2, destination_mac: [mac; 6], ..NextHop::default() }
+fn resolved(mac: u8) -> NextHop {
+    NextHop { state: hop::V4, ifindex: 2, destination_mac: [mac; 6], ..NextHop::default() }
 }
 
 /// Mappings that rules in the tables name are mappings that the installer knows by that number.
@@ -66,9 +65,9 @@ fn run(steps: Vec<Step>, last: &World) -> Result<(), TestCaseError> {
                 let result = installed.install(&mut recorder, &world.plan());
                 prop_assert_eq!(result.is_err(), recorder.has_failed());
             }
-            Step::Resolve(vtep, mac, failure) => {
+            Step::Resolve(way, mac, failure) => {
                 recorder.fail_after(failure);
-                let result = installed.set_next_hop(&mut recorder, vtep, &hop(mac));
+                let result = installed.set_next_hop(&mut recorder, &way, &resolved(mac));
                 prop_assert_eq!(result.is_err(), recorder.has_failed());
             }
         }
@@ -83,9 +82,9 @@ fn run(steps: Vec<Step>, last: &World) -> Result<(), TestCaseError> {
     let mut fresh_recorder = Recorder::default();
     fresh.install(&mut fresh_recorder, &plan).unwrap();
     // Resolution came on the way; it is no part of the plan.
-    for vtep in plan.targets.values().map(|target| target.vtep) {
-        installed.set_next_hop(&mut recorder, vtep, &hop(1)).unwrap();
-        fresh.set_next_hop(&mut fresh_recorder, vtep, &hop(1)).unwrap();
+    for way in plan.ways() {
+        installed.set_next_hop(&mut recorder, way, &resolved(1)).unwrap();
+        fresh.set_next_hop(&mut fresh_recorder, way, &resolved(1)).unwrap();
     }
     prop_assert_eq!(recorder.contents(&installed), fresh_recorder.contents(&fresh));
 

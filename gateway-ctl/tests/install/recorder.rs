@@ -1,13 +1,15 @@
 //! Tables that look at themselves after every write.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::Ipv4Addr;
 
 use isthmus::gateway::install::{Capacity, Installed, TableWriter};
+use isthmus::gateway::plan::Way;
 use isthmus_common::address::Address;
 use isthmus_common::rules::{Direction, Leg, Rule, RuleSet};
 use isthmus_common::scope::Scope;
-use isthmus_common::tables::{NextHop, NextHopPair, Policy, PolicyKey, Settings, Target, TargetKey};
+use isthmus_common::tables::{
+    NextHop, NextHopPair, Origin, Policy, PolicyKey, ScopeEntry, Settings, Stamp, Target, TargetKey,
+};
 use uuid::Uuid;
 
 /// The kernel refused, because the test asked for it.
@@ -21,8 +23,10 @@ pub(crate) struct Recorder {
     settings: Option<Settings>,
     rule_sets: BTreeMap<u32, RuleSet>,
     next_hops: BTreeMap<u32, NextHopPair>,
+    origins: BTreeMap<u32, Origin>,
+    stamps: BTreeMap<u32, Stamp>,
     policies: BTreeMap<PolicyKey, Policy>,
-    scopes: BTreeMap<Scope, Leg>,
+    scopes: BTreeMap<Scope, ScopeEntry>,
     targets: BTreeMap<TargetKey, Target>,
     cleared: BTreeMap<Leg, usize>,
     most_entries: usize,
@@ -57,7 +61,7 @@ impl Recorder {
     /// Tables just large enough for what is there.
     pub(crate) fn capacity(&self, mappings: usize) -> Capacity {
         let count = |entries: usize| u32::try_from(entries).unwrap();
-        let next_hops: BTreeSet<u32> = self.targets.values().map(|target| target.next_hop).collect();
+        let next_hops: BTreeSet<u32> = self.next_hops_in_use();
         Capacity {
             mappings: count(mappings) + 1,
             rule_sets: count(self.rule_set_indexes().len()) + 1,
@@ -88,26 +92,53 @@ impl Recorder {
         of_targets.chain(self.policies.values().map(|policy| policy.rule_set)).collect()
     }
 
+    fn next_hops_in_use(&self) -> BTreeSet<u32> {
+        self.targets.values().map(|target| target.next_hop).filter(|index| *index != 0).collect()
+    }
+
     pub(crate) fn rule_sets_in_use(&self) -> usize {
         self.rule_set_indexes().len()
     }
 
     /// Forward legs of the mappings that packets can meet.
     pub(crate) fn legs_in_use(&self) -> BTreeSet<Leg> {
-        let rules = self.rule_set_indexes().into_iter().flat_map(|index| {
-            let set = &self.rule_sets[&index];
-            set.rules[..set.len as usize].iter().map(|rule| Leg::new(rule.mapping, Direction::Forward))
-        });
-        rules.chain(self.scopes.values().copied().filter(|leg| *leg != Leg::NONE)).collect()
+        let rules = self.rule_set_indexes();
+        let rules = rules.into_iter().flat_map(|index| self.mappings_of(index));
+        let scopes = self.scopes.values().map(|entry| entry.leg).filter(|leg| *leg != Leg::NONE);
+        rules.map(|mapping| Leg::new(mapping, Direction::Forward)).chain(scopes).collect()
+    }
+
+    /// Numbers of the mappings in a rule set.
+    fn mappings_of(&self, rule_set: u32) -> impl Iterator<Item = u32> {
+        let set = &self.rule_sets[&rule_set];
+        set.rules[..set.len as usize].iter().map(|rule| rule.mapping)
+    }
+
+    /// Numbers of the mappings that may be stamped on packets: those whose rules can let a packet through to a target
+    /// that goes with a stamp.
+    fn stamped(&self) -> BTreeSet<u32> {
+        let stamping = || self.targets.values().filter(|target| target.flags & Target::STAMP != 0);
+        let peers: BTreeSet<u32> = stamping().map(|target| target.peer).filter(|peer| *peer != 0).collect();
+        let forward = stamping().map(|target| target.rule_set).filter(|index| *index != 0);
+        let answers = self.policies.iter().filter(|(key, _)| peers.contains(&key.peer));
+        let rule_sets = forward.chain(answers.map(|(_, policy)| policy.rule_set));
+        rule_sets.flat_map(|index| self.mappings_of(index)).collect()
     }
 
     /// Nothing names what is not there.
     fn check(&self) {
         for (key, target) in &self.targets {
-            assert!(self.next_hops.contains_key(&target.next_hop), "{key:?} names an unwritten next hop");
-            assert_eq!(target.rule_set == 0, target.forward_underlay == 0, "{key:?} has half a forward leg");
-            assert_eq!(target.peer == 0, target.return_underlay == 0, "{key:?} has half a return leg");
             assert!(target.rule_set != 0 || target.peer != 0, "{key:?} leads nowhere");
+            assert!((1..=6).contains(&target.encapsulation), "{key:?} leaves with no encapsulation");
+        }
+        for index in self.next_hops_in_use() {
+            assert!(self.next_hops.contains_key(&index), "next hop {index} is not written");
+            assert!(self.origins.contains_key(&index), "nobody knows who stands behind next hop {index}");
+        }
+        for mapping in self.stamped() {
+            let stamp = self.stamps.get(&mapping);
+            let stamp = stamp.unwrap_or_else(|| panic!("mapping {mapping} has no stamp"));
+            assert_ne!(stamp.label, 0, "mapping {mapping} would be stamped without label");
         }
         for index in self.rule_set_indexes() {
             assert_ne!(index, 0, "0 is no rule set");
@@ -131,8 +162,10 @@ impl Recorder {
             let set = &self.rule_sets[&index];
             set.rules[..set.len as usize]
                 .iter()
-                .map(|rule| (installed.mapping(rule.mapping).unwrap(), Rule { mapping: 0, ..*rule }))
-                .map(|(mapping, rule)| format!("{mapping} {rule:?}"))
+                .map(|rule| {
+                    let mapping = installed.mapping(rule.mapping).unwrap();
+                    format!("{mapping} {:?} {:?}", Rule { mapping: 0, ..*rule }, self.stamps[&rule.mapping])
+                })
                 .collect::<Vec<_>>()
         };
         // A peer is what it lets through, not its number.
@@ -140,13 +173,15 @@ impl Recorder {
             let policies = self.policies.iter().filter(move |(key, _)| key.peer == number);
             policies.map(|(key, policy)| (key.address, rules(policy.rule_set))).collect::<BTreeMap<_, _>>()
         };
+        let hop = |index: u32| (*self.next_hops[&index].current(), self.origins[&index]);
         let target = |target: &Target| TargetMeaning {
-            hop: *self.next_hops[&target.next_hop].current(),
+            hop: (target.next_hop != 0).then(|| hop(target.next_hop)),
             rules: (target.rule_set != 0).then(|| rules(target.rule_set)),
             answers: (target.peer != 0).then(|| peer(target.peer)),
-            vni: target.vni,
-            port: target.port,
-            underlays: (target.forward_underlay, target.return_underlay),
+            plain: Target { next_hop: 0, rule_set: 0, peer: 0, ..*target },
+        };
+        let scope = |entry: &ScopeEntry| {
+            (entry.leg.mapping().map(|number| installed.mapping(number).unwrap()), entry.learns)
         };
         let named: BTreeSet<u32> = self.targets.values().map(|target| target.peer).collect();
         let mut orphans: Vec<_> =
@@ -156,13 +191,9 @@ impl Recorder {
             settings: self.settings,
             targets: self.targets.iter().map(|(key, value)| (*key, target(value))).collect(),
             orphans,
-            scopes: self
-                .scopes
-                .iter()
-                .map(|(scope, leg)| (*scope, leg.mapping().map(|number| installed.mapping(number).unwrap())))
-                .collect(),
+            scopes: self.scopes.iter().map(|(key, entry)| (*key, scope(entry))).collect(),
             mappings: installed.mappings().map(|(mapping, _)| mapping).collect(),
-            vteps: installed.vteps().collect(),
+            ways: installed.ways().cloned().collect(),
         }
     }
 }
@@ -174,19 +205,18 @@ pub(crate) struct Contents {
     targets: BTreeMap<TargetKey, TargetMeaning>,
     /// Policies of peers that no target names: networks without endpoints.
     orphans: Vec<BTreeMap<Address, Vec<String>>>,
-    scopes: BTreeMap<Scope, Option<Uuid>>,
+    scopes: BTreeMap<Scope, (Option<Uuid>, u32)>,
     mappings: BTreeSet<Uuid>,
-    vteps: BTreeSet<Ipv4Addr>,
+    ways: BTreeSet<Way>,
 }
 
 #[derive(Debug, PartialEq)]
 struct TargetMeaning {
-    hop: NextHop,
+    hop: Option<(NextHop, Origin)>,
     rules: Option<Vec<String>>,
     answers: Option<BTreeMap<Address, Vec<String>>>,
-    vni: u32,
-    port: u16,
-    underlays: (u8, u8),
+    /// What names nothing.
+    plain: Target,
 }
 
 impl TableWriter for Recorder {
@@ -203,10 +233,24 @@ impl TableWriter for Recorder {
         })
     }
 
+    fn set_stamp(&mut self, mapping: u32, stamp: &Stamp) -> Result<(), Refused> {
+        assert_ne!(mapping, 0, "0 is no mapping");
+        self.write(|tables| {
+            tables.stamps.insert(mapping, *stamp);
+        })
+    }
+
+    fn set_origin(&mut self, index: u32, origin: &Origin) -> Result<(), Refused> {
+        assert!(!self.next_hops_in_use().contains(&index), "the origin of {index} is edited while in use");
+        self.write(|tables| {
+            tables.origins.insert(index, *origin);
+        })
+    }
+
     fn set_next_hop(&mut self, index: u32, hops: &NextHopPair) -> Result<(), Refused> {
         assert_ne!(index, 0, "0 is no next hop");
         assert!(hops.active <= 1);
-        if self.targets.values().any(|target| target.next_hop == index) {
+        if self.next_hops_in_use().contains(&index) {
             let present = self.next_hops[&index];
             if present.active == hops.active {
                 assert_eq!(present.current(), hops.current(), "next hop {index} is edited while in force");
@@ -238,9 +282,9 @@ impl TableWriter for Recorder {
         })
     }
 
-    fn put_scope(&mut self, scope: Scope, leg: Leg) -> Result<(), Refused> {
+    fn put_scope(&mut self, scope: Scope, entry: &ScopeEntry) -> Result<(), Refused> {
         self.write(|tables| {
-            tables.scopes.insert(scope, leg);
+            tables.scopes.insert(scope, *entry);
         })
     }
 
@@ -265,6 +309,7 @@ impl TableWriter for Recorder {
     }
 
     fn clear_leg(&mut self, leg: Leg) -> Result<(), Refused> {
+        self.stamps.remove(&leg.mapping().expect("a leg of a mapping"));
         let in_use = self.legs_in_use().iter().any(|used| used.mapping() == leg.mapping());
         assert!(!in_use, "the counters of {leg:?} are cleared while it is in force");
         self.write(|tables| {

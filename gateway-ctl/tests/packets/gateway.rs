@@ -1,5 +1,6 @@
-//! The two gateways that the table runs through: the pipeline in this process, and the program in
-//! the kernel. Both are filled by the real compiler and the real installer.
+//! The two gateways that every packet runs through: the pipeline in this process, and the program in
+//! the kernel. Both are filled by the real compiler and the real installer, with the federation of the
+//! test that they are part of.
 
 use std::convert::Infallible;
 use std::process::Command;
@@ -7,14 +8,16 @@ use std::process::Command;
 use isthmus::gateway::dataplane::DataPlane;
 use isthmus::gateway::install::{Installed, TableWriter};
 use isthmus_common::event::Event;
-use isthmus_common::host::{HostTables, SliceFrame};
+use isthmus_common::host::{BufferFrame, HEADROOM, HostTables};
 use isthmus_common::pipeline::{Packet, process};
 use isthmus_common::reason::Verdict;
 use isthmus_common::rules::{Leg, RuleSet};
 use isthmus_common::scope::Scope;
-use isthmus_common::tables::{INTERFACE_SLOTS, NextHopPair, Policy, PolicyKey, Settings, Target, TargetKey};
+use isthmus_common::tables::{
+    INTERFACE_SLOTS, NextHopPair, Origin, Policy, PolicyKey, ScopeEntry, Settings, Stamp, Target, TargetKey,
+};
 
-use crate::federation::{EAST, FAR, WEST, capacity, fill, interfaces, plan};
+use crate::federation::{capacity, devices, fill, interfaces, plan};
 
 /// What became of a frame.
 #[derive(Debug, PartialEq)]
@@ -56,8 +59,18 @@ impl TableWriter for HostWriter {
         Ok(())
     }
 
-    fn put_scope(&mut self, scope: Scope, leg: Leg) -> Result<(), Infallible> {
-        self.0.scopes.insert(scope, leg);
+    fn set_stamp(&mut self, mapping: u32, stamp: &Stamp) -> Result<(), Infallible> {
+        self.0.stamps.insert(mapping, *stamp);
+        Ok(())
+    }
+
+    fn set_origin(&mut self, index: u32, origin: &Origin) -> Result<(), Infallible> {
+        self.0.origins.insert(index, *origin);
+        Ok(())
+    }
+
+    fn put_scope(&mut self, scope: Scope, entry: &ScopeEntry) -> Result<(), Infallible> {
+        self.0.scopes.insert(scope, *entry);
         Ok(())
     }
 
@@ -105,11 +118,15 @@ impl HostGateway {
     }
 
     pub(crate) fn run(&self, frame: &[u8], ingress: u32) -> Outcome {
-        let mut frame = frame.to_vec();
-        let mut slice = SliceFrame(&mut frame);
-        let verdict = process(&mut slice, &self.tables, &mut Packet::default(), ingress);
+        self.run_with_headroom(frame, ingress, HEADROOM)
+    }
+
+    /// With so many bytes in front of the frame.
+    pub(crate) fn run_with_headroom(&self, frame: &[u8], ingress: u32, headroom: usize) -> Outcome {
+        let mut buffer = BufferFrame::with_headroom(frame, headroom);
+        let verdict = process(&mut buffer, &self.tables, &mut Packet::default(), ingress);
         let event = self.tables.record.borrow_mut().last.take().expect("every packet is accounted for");
-        Outcome { verdict, event, frame: slice.0.to_vec() }
+        Outcome { verdict, event, frame: buffer.bytes().to_vec() }
     }
 }
 
@@ -117,10 +134,10 @@ impl HostGateway {
 pub(crate) struct KernelGateway(DataPlane);
 
 impl KernelGateway {
-    /// In a network namespace of the calling thread's own, whose devices have the table's indexes.
+    /// In a network namespace of the calling thread's own, whose devices have the federation's indexes.
     pub(crate) fn new() -> Self {
         nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
-        for (index, peer_index) in [(WEST, EAST), (FAR, FAR + 1)] {
+        for (index, peer_index) in devices() {
             let (name, peer) = (format!("if{index}"), format!("if{peer_index}"));
             let status = Command::new("ip")
                 .args(["link", "add", "name", &name, "index", &index.to_string(), "type", "veth"])

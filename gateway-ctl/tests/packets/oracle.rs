@@ -4,9 +4,11 @@ use std::net::Ipv4Addr;
 
 use crate::federation::{
     BLUE, BLUE_PORT, BLUE_VTEP, EAST, EAST_ADDRESS, FAR, FAR_ADDRESS, GENEVE_PORT, GOLD, GOLD_VTEP, GRAY,
-    GRAY_VTEP, GREEN, GREEN_VTEP, NARROW_VTEP, PINK, PINK_VTEP, PORT, RED, RED_VTEP, WEST, WEST_ADDRESS,
-    gateway_mac, vtep_mac,
+    GRAY_VTEP, GREEN, GREEN_VTEP, NARROW_VTEP, OVN, OVN_PORTS, OVN_VTEP, PINK, PINK_VTEP, PORT, RED,
+    RED_VTEP, WEST, WEST_ADDRESS, gateway_mac, vtep_mac,
 };
+use crate::frames::checksum::as_wrong;
+use crate::frames::geneve;
 use crate::frames::{Checksum, Geneve, Outer};
 
 /// Where a translated packet goes.
@@ -46,21 +48,25 @@ pub(crate) const TO_GOLD: Way = Way {
 pub(crate) const TO_GRAY: Way =
     Way { ifindex: WEST, source: WEST_ADDRESS, vtep: GRAY_VTEP, vni: GRAY, ..TO_GOLD };
 
+pub(crate) const TO_OVN: Way = Way { vtep: OVN_VTEP, vni: OVN, ..TO_GOLD };
+
 /// The packet after translation. Right checksums are right again, absent ones stay absent, and wrong
 /// ones stay exactly as wrong.
 pub(crate) fn translated(packet: &Outer, way: Way) -> Outer {
     let mut out = Outer {
-        destination_mac: vtep_mac(way.vtep),
+        destination_mac: vtep_mac(way.vtep.into()),
         source_mac: gateway_mac(way.ifindex),
-        source: way.source,
-        destination: way.vtep,
+        source: way.source.into(),
+        destination: way.vtep.into(),
         ttl: packet.ttl - 1,
+        reserved_flag: false,
+        tags: Vec::new(),
         vni: way.vni,
         destination_port: way.port,
         geneve: match (&packet.geneve, way.is_geneve) {
             (_, false) => None,
             (None, true) => Some(Geneve::plain()),
-            (Some(geneve), true) => Some(without_identifier(geneve)),
+            (Some(geneve), true) => Some(into_geneve(geneve, way)),
         },
         ..packet.clone()
     };
@@ -68,9 +74,6 @@ pub(crate) fn translated(packet: &Outer, way: Way) -> Outer {
         out.vxlan_flags = 0x08;
         out.vxlan_reserved = [0; 3];
         out.vxlan_reserved_last = 0;
-    }
-    if let Checksum::Wrong(field) = packet.ip_checksum {
-        out.ip_checksum = Checksum::Wrong(as_wrong(field, &packet.ip_words(), &out.ip_words()));
     }
     if let Checksum::Wrong(field) = packet.udp_checksum {
         let field = match as_wrong(field, &packet.udp_words(), &out.udp_words()) {
@@ -82,24 +85,29 @@ pub(crate) fn translated(packet: &Outer, way: Way) -> Outer {
     out
 }
 
-/// The identifier is for gateways; what else there is stays, and nothing critical is left.
-fn without_identifier(geneve: &Geneve) -> Geneve {
-    let is_identifier = geneve.options.starts_with(&[0xff, 0x49, 0x81, 2]);
+/// The identifier is for gateways, and OVN's option for OVN; what else there is goes on.
+fn into_geneve(packet: &Geneve, way: Way) -> Geneve {
+    let own = if way.vni == OVN { geneve::ovn(OVN_PORTS.0, OVN_PORTS.1) } else { Vec::new() };
+    let critical = if own.is_empty() { 0 } else { Geneve::CRITICAL };
+    let is_identifier =
+        packet.flags & Geneve::CRITICAL != 0 && packet.options.starts_with(&[0xff, 0x49, 0x81, 2]);
+    let kept = &packet.options[if is_identifier { 12 } else { 0 }..];
     Geneve {
-        flags: geneve.flags & !Geneve::CRITICAL,
-        options: geneve.options[if is_identifier { 12 } else { 0 }..].to_vec(),
-        ..geneve.clone()
+        flags: packet.flags & !Geneve::CRITICAL | critical,
+        options: [&own, kept].concat(),
+        ..packet.clone()
     }
 }
 
-/// RFC 1624 equation 3, over every word the checksum covers: HC' = ~(~HC + Σ~m + Σm').
-fn as_wrong(field: u16, old: &[u16], new: &[u16]) -> u16 {
-    let sum = old.iter().map(|word| u64::from(!word)).sum::<u64>()
-        + new.iter().copied().map(u64::from).sum::<u64>()
-        + u64::from(!field);
-    let mut sum = sum;
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
+/// The packet around a frame that came without tunnel; the source port is the gateway's to choose.
+pub(crate) fn encapsulated(inner: &[u8], way: Way) -> Outer {
+    Outer {
+        destination_mac: vtep_mac(way.vtep.into()),
+        source_mac: gateway_mac(way.ifindex),
+        dont_fragment: true,
+        source_port: 0,
+        destination_port: way.port,
+        vni: way.vni,
+        ..Outer::blank(way.source.into(), way.vtep.into(), inner.to_vec())
     }
-    !u16::try_from(sum).unwrap()
 }

@@ -1,14 +1,17 @@
-//! What a gateway is told, in the words of the declarations, and the fixed situations that frames are thrown at.
+//! What a gateway is told, in the words of the declarations.
 //!
-//! [`crate::tables`] writes it into the pipeline's tables; [`crate::oracle`] decides from it directly.
+//! [`crate::situations`] makes it up, [`crate::tables`] writes it into the pipeline's tables, and [`crate::oracle`]
+//! decides from it directly.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use isthmus_common::address::Address;
 
 /// A gateway and the federation that it serves.
 pub struct Situation {
     /// What is special about it.
-    pub name: &'static str,
-    /// Smallest and largest label, if identifiers are in use.
+    pub name: String,
+    /// Smallest and largest label, if identifiers are in use in VXLAN.
     pub labels: Option<(u32, u32)>,
     /// The gateway's interfaces.
     pub interfaces: Vec<Interface>,
@@ -19,14 +22,17 @@ pub struct Situation {
 }
 
 /// One of the gateway's interfaces.
-#[derive(Clone)]
 pub struct Interface {
     /// Its index in the kernel.
     pub index: u32,
     /// Its underlay's number.
     pub underlay: u8,
-    /// Its tunnel addresses.
-    pub addresses: Vec<Ipv4Addr>,
+    /// Its tunnel addresses, those of its VLAN subinterfaces among them.
+    pub v4: Vec<Ipv4Addr>,
+    /// The same of IPv6.
+    pub v6: Vec<Ipv6Addr>,
+    /// The tags of its VLAN subinterfaces.
+    pub stacks: Vec<Vec<Tag>>,
     /// Its MAC.
     pub mac: [u8; 6],
     /// Largest IP packet that it takes, bytes.
@@ -37,40 +43,90 @@ pub struct Interface {
     pub is_egress: bool,
 }
 
-/// How frames travel over an underlay.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// A VLAN tag.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tag {
+    /// TPID 0x88a8 instead of 0x8100.
+    pub is_service: bool,
+    /// VLAN identifier.
+    pub id: u16,
+}
+
+/// What UDP carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tunnel {
     /// RFC 7348.
     Vxlan,
+    /// VXLAN with group policy.
+    Group,
     /// RFC 8926.
     Geneve,
 }
 
+/// How a network's frames travel.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Form {
+    /// VXLAN with this VNI.
+    Vxlan(u32),
+    /// VXLAN with group policy: the VNI, and the group that is set, if one is.
+    Group(u32, Option<u16>),
+    /// Geneve with this VNI.
+    Geneve(u32),
+    /// OVN's Geneve: the VNI, and the logical port that packets come in by.
+    Ovn(u32, u16),
+    /// A VLAN of the network's interface.
+    Vlan(u16),
+    /// The network's interface itself.
+    Port,
+    /// Behind another gateway, with these addresses.
+    Peer(Vec<IpAddr>),
+}
+
 /// A virtual network.
-#[derive(Clone)]
 pub struct Network {
-    /// The underlay's number.
-    pub underlay: u8,
-    /// Which tunnels it uses.
-    pub tunnel: Tunnel,
-    /// Virtual network identifier.
-    pub vni: u32,
+    /// How its frames travel.
+    pub form: Form,
     /// UDP destination port.
     pub port: u16,
     /// Index in [`Situation::interfaces`] of the one that leads to it.
     pub interface: usize,
+    /// It learns its endpoints.
+    pub learns: bool,
     /// Its endpoints.
     pub members: Vec<Member>,
 }
 
 /// An endpoint of a network.
-#[derive(Clone)]
 pub struct Member {
     /// Inner address.
     pub address: IpAddr,
-    /// Where its tunnel ends.
-    pub vtep: Ipv4Addr,
-    /// The kernel knows the way to it.
+    /// Its MAC, by which frames that are not IP find it.
+    pub mac: [u8; 6],
+    /// Its logical port, in OVN's networks.
+    pub ovn_port: u16,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where an endpoint is.
+pub enum Place {
+    /// Nobody knows.
+    Unknown,
+    /// On the network's interface: in its VLAN, or as its port.
+    Here,
+    /// Behind a tunnel.
+    Behind(Hop),
+}
+
+/// The way to the end of a tunnel.
+pub struct Hop {
+    /// The VTEP, or the other gateway.
+    pub to: IpAddr,
+    /// The gateway's address toward it.
+    pub from: IpAddr,
+    /// The tags of the VLAN subinterface that leads there.
+    pub tags: Vec<Tag>,
+    /// The kernel knows the neighbour.
     pub is_resolved: bool,
 }
 
@@ -78,6 +134,8 @@ pub struct Member {
 pub struct Mapping {
     /// From 1.
     pub number: u32,
+    /// Its version.
+    pub version: u32,
     /// Its identifier on the wire.
     pub label: Option<u32>,
     /// Index in [`Situation::networks`].
@@ -125,6 +183,24 @@ pub enum Level {
     Full,
 }
 
+/// Whom an inner frame is from or for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Name {
+    /// In IP, ARP and neighbour discovery.
+    Ip(IpAddr),
+    /// In everything else.
+    Mac([u8; 6]),
+}
+
+impl From<Name> for Address {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::Ip(address) => address.into(),
+            Name::Mac(mac) => Self::mac(mac),
+        }
+    }
+}
+
 impl Grant {
     /// The place among grants on the same address: fewer ports come before more, one protocol before all, the
     /// stricter level before the laxer.
@@ -140,229 +216,57 @@ impl Grant {
     }
 }
 
-impl Network {
-    /// The endpoint at an address.
+impl Form {
+    /// The tunnel and the VNI that say that a packet is from here, if any do.
     #[must_use]
-    pub fn member(&self, address: IpAddr) -> Option<&Member> {
-        self.members.iter().find(|member| member.address == address)
-    }
-}
-
-impl Mapping {
-    /// What is granted on an address.
-    pub fn on(&self, address: IpAddr) -> impl Iterator<Item = &Grant> {
-        self.grants.iter().filter(move |grant| grant.address == address)
-    }
-}
-
-/// VNI of the network that asks.
-pub const RED: u32 = 42;
-/// VNI of the network that is asked.
-pub const BLUE: u32 = 77;
-/// The first mapping's label, where there are labels.
-pub const LABEL: u32 = 0x00f0_0001;
-/// Where tunnels end at the gateway: west, east, and east's second address.
-pub const GATEWAYS: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(192, 0, 2, 254), Ipv4Addr::new(198, 51, 100, 254), Ipv4Addr::new(198, 51, 100, 253)];
-/// VTEPs of the endpoints in red and blue.
-pub const VTEPS: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 2, 1), Ipv4Addr::new(198, 51, 100, 20)];
-/// IPv4 endpoints in red.
-pub const RED_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 0, 0, 1), Ipv4Addr::new(10, 0, 0, 2)];
-/// IPv4 endpoints in blue.
-pub const BLUE_V4: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 1, 0, 20), Ipv4Addr::new(10, 1, 0, 21)];
-/// The IPv6 endpoint in red.
-pub const RED_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0, 0, 0, 0, 0, 0, 1);
-/// The IPv6 endpoint in blue.
-pub const BLUE_V6: Ipv6Addr = Ipv6Addr::new(0xfd01, 0, 0, 0, 0, 0, 0, 0x20);
-/// VXLAN ports: the IANA's, and Linux' old one.
-pub const PORTS: [u16; 2] = [4789, 8472];
-/// Geneve ports: the IANA's, and one that a network declares.
-pub const GENEVE_PORTS: [u16; 2] = [6081, 6082];
-
-/// How many situations there are.
-pub const SITUATIONS: u8 = 17;
-
-/// All situations. The order is part of the targets' input: append only.
-#[must_use]
-pub fn situations() -> [Situation; SITUATIONS as usize] {
-    use Tunnel::{Geneve, Vxlan};
-
-    [
-        Situation { mappings: Vec::new(), ..between("no mappings") },
-        between("one mapping with ports, connect"),
-        both_directions(),
-        labels(),
-        several_rules(),
-        small_mtu(),
-        hairpin(),
-        Situation { name: "next hops unresolved", ..unresolved() },
-        Situation { name: "no egress device", ..no_device() },
-        Situation { interfaces: Vec::new(), ..between("no interfaces") },
-        Situation { name: "VXLAN to Geneve", ..tunnels(both_directions(), [Vxlan, Geneve]) },
-        Situation { name: "Geneve to VXLAN", ..tunnels(both_directions(), [Geneve, Vxlan]) },
-        Situation { name: "Geneve to Geneve", ..tunnels(both_directions(), [Geneve; 2]) },
-        Situation { name: "labels, VXLAN to Geneve", ..tunnels(labels(), [Vxlan, Geneve]) },
-        Situation { name: "labels, Geneve to VXLAN", ..tunnels(labels(), [Geneve, Vxlan]) },
-        Situation { name: "labels, Geneve to Geneve", ..tunnels(labels(), [Geneve; 2]) },
-        geneve_mtu(),
-    ]
-}
-
-fn interface(index: u32, addresses: &[Ipv4Addr]) -> Interface {
-    let [.., low] = index.to_be_bytes();
-    Interface {
-        index,
-        underlay: 1,
-        addresses: addresses.to_vec(),
-        mac: [2, 0, 0, 0, 0, low],
-        mtu: 1500,
-        ports: PORTS.map(|port| (port, Tunnel::Vxlan)).to_vec(),
-        is_egress: true,
-    }
-}
-
-fn members(v4: [Ipv4Addr; 2], v6: Ipv6Addr, vtep: Ipv4Addr) -> Vec<Member> {
-    let other = Ipv4Addr::from_bits(vtep.to_bits() + 1);
-    [(v4[0].into(), vtep), (v4[1].into(), other), (v6.into(), vtep)]
-        .map(|(address, vtep): (IpAddr, _)| Member { address, vtep, is_resolved: true })
-        .to_vec()
-}
-
-fn grant(address: impl Into<IpAddr>, traffic: Traffic, level: Level) -> Grant {
-    Grant { address: address.into(), traffic, level }
-}
-
-/// Red in the west asks blue in the east for TCP port 80 and UDP ports 50 to 59.
-fn between(name: &'static str) -> Situation {
-    let red = Network {
-        underlay: 1,
-        tunnel: Tunnel::Vxlan,
-        vni: RED,
-        port: PORTS[0],
-        interface: 0,
-        members: members(RED_V4, RED_V6, VTEPS[0]),
-    };
-    let blue = Network {
-        underlay: 1,
-        tunnel: Tunnel::Vxlan,
-        vni: BLUE,
-        port: PORTS[1],
-        interface: 1,
-        members: members(BLUE_V4, BLUE_V6, VTEPS[1]),
-    };
-    let grants = vec![
-        grant(BLUE_V4[0], Traffic::Tcp(Some((80, 80))), Level::Connect),
-        grant(BLUE_V4[0], Traffic::Udp(Some((50, 59))), Level::Connect),
-        grant(BLUE_V6, Traffic::Tcp(Some((80, 80))), Level::Connect),
-    ];
-    Situation {
-        name,
-        labels: None,
-        interfaces: vec![interface(5, &GATEWAYS[..1]), interface(6, &GATEWAYS[1..])],
-        networks: vec![red, blue],
-        mappings: vec![Mapping { number: 1, label: None, source: 0, destination: 1, grants }],
-    }
-}
-
-fn both_directions() -> Situation {
-    let mut situation = between("mappings in both directions");
-    situation.mappings[0].grants.extend([
-        grant(BLUE_V4[1], Traffic::Any, Level::Connect),
-        grant(BLUE_V6, Traffic::Icmp, Level::Connect),
-    ]);
-    let grants = vec![
-        grant(RED_V4[0], Traffic::Any, Level::Full),
-        grant(RED_V4[1], Traffic::Tcp(None), Level::Connect),
-        grant(RED_V6, Traffic::Udp(Some((80, 80))), Level::Full),
-    ];
-    situation.mappings.push(Mapping { number: 2, label: None, source: 1, destination: 0, grants });
-    situation
-}
-
-/// Two underlays on which the networks have the same VNI; the second mapping goes back.
-fn labels() -> Situation {
-    let mut situation = between("labels over two underlays");
-    situation.labels = Some((0x00f0_0000, 0x00ff_ffff));
-    situation.interfaces[1].underlay = 2;
-    situation.networks[1].underlay = 2;
-    situation.networks[1].vni = RED;
-    situation.mappings[0].label = Some(LABEL);
-    situation.mappings[0].grants.push(grant(BLUE_V4[1], Traffic::Icmp, Level::Full));
-    let grants =
-        vec![grant(RED_V4[0], Traffic::Any, Level::Connect), grant(RED_V6, Traffic::Any, Level::Full)];
-    situation.mappings.push(Mapping { number: 2, label: Some(LABEL + 1), source: 1, destination: 0, grants });
-    situation
-}
-
-fn several_rules() -> Situation {
-    let mut situation = between("several rules on an address, of two mappings");
-    situation.mappings[0].grants = vec![
-        grant(BLUE_V4[0], Traffic::Any, Level::Observe),
-        grant(BLUE_V4[0], Traffic::Tcp(None), Level::Connect),
-        grant(BLUE_V4[0], Traffic::Tcp(Some((1, 1023))), Level::None),
-        grant(BLUE_V4[0], Traffic::Tcp(Some((80, 80))), Level::Full),
-        grant(BLUE_V4[1], Traffic::Any, Level::None),
-        grant(BLUE_V6, Traffic::Icmp, Level::Observe),
-    ];
-    let grants = vec![
-        grant(BLUE_V4[0], Traffic::Udp(None), Level::Connect),
-        grant(BLUE_V4[0], Traffic::Icmp, Level::Full),
-        grant(BLUE_V6, Traffic::Udp(Some((50, 65535))), Level::Connect),
-        grant(BLUE_V6, Traffic::Any, Level::Connect),
-    ];
-    situation.mappings.push(Mapping { number: 2, label: None, source: 0, destination: 1, grants });
-    situation
-}
-
-fn small_mtu() -> Situation {
-    let mut situation = both_directions();
-    situation.name = "small MTU";
-    // Sound outer packets have 64 bytes and more.
-    (situation.interfaces[0].mtu, situation.interfaces[1].mtu) = (64, 110);
-    situation
-}
-
-fn hairpin() -> Situation {
-    let mut situation = both_directions();
-    situation.name = "both networks behind one interface";
-    situation.networks[1].interface = 0;
-    situation
-}
-
-fn unresolved() -> Situation {
-    let mut situation = both_directions();
-    for network in &mut situation.networks {
-        network.members[0].is_resolved = false;
-    }
-    situation
-}
-
-fn no_device() -> Situation {
-    let mut situation = both_directions();
-    situation.interfaces[1].is_egress = false;
-    situation
-}
-
-/// The same with other tunnels. Between different kinds both networks have the same VNI, which does not make them one.
-fn tunnels(mut situation: Situation, tunnels: [Tunnel; 2]) -> Situation {
-    for interface in &mut situation.interfaces {
-        interface.ports.extend(GENEVE_PORTS.map(|port| (port, Tunnel::Geneve)));
-    }
-    for (index, (network, tunnel)) in situation.networks.iter_mut().zip(tunnels).enumerate() {
-        if tunnel == Tunnel::Geneve {
-            (network.tunnel, network.port) = (tunnel, GENEVE_PORTS[index]);
+    pub fn tunnel(&self) -> Option<(Tunnel, u32)> {
+        match *self {
+            Self::Vxlan(vni) => Some((Tunnel::Vxlan, vni)),
+            Self::Group(vni, _) => Some((Tunnel::Group, vni)),
+            Self::Geneve(vni) | Self::Ovn(vni, _) => Some((Tunnel::Geneve, vni)),
+            Self::Vlan(_) | Self::Port | Self::Peer(_) => None,
         }
     }
-    if tunnels[0] != tunnels[1] {
-        situation.networks[1].vni = RED;
+
+    /// Frames on it are on an interface of the gateway, not in a tunnel.
+    #[must_use]
+    pub fn is_device(&self) -> bool {
+        matches!(self, Self::Vlan(_) | Self::Port)
     }
-    situation
+
+    /// It is behind another gateway.
+    #[must_use]
+    pub fn is_peer(&self) -> bool {
+        matches!(self, Self::Peer(_))
+    }
 }
 
-/// What fits an interface depends on which options go on.
-fn geneve_mtu() -> Situation {
-    let mut situation = tunnels(labels(), [Tunnel::Geneve; 2]);
-    situation.name = "labels, Geneve to Geneve, small MTU";
-    (situation.interfaces[0].mtu, situation.interfaces[1].mtu) = (100, 120);
-    situation
+impl Network {
+    /// The endpoint of a name that somebody knows.
+    #[must_use]
+    pub fn member(&self, name: Name) -> Option<&Member> {
+        self.members.iter().find(|member| match (&member.place, name) {
+            (Place::Unknown, _) => false,
+            (_, Name::Ip(address)) => member.address == address,
+            (_, Name::Mac(mac)) => member.mac == mac,
+        })
+    }
+}
+
+impl Situation {
+    /// The interface that leads to the network of an index.
+    #[must_use]
+    pub fn interface_of(&self, network: usize) -> &Interface {
+        &self.interfaces[self.networks[network].interface]
+    }
+
+    /// What a mapping grants on the endpoint of a name. A MAC stands for the endpoint that has it.
+    #[must_use]
+    pub fn granted<'s>(&'s self, mapping: &'s Mapping, name: Name) -> Vec<&'s Grant> {
+        let address = match name {
+            Name::Ip(address) => Some(address),
+            Name::Mac(_) => self.networks[mapping.destination].member(name).map(|member| member.address),
+        };
+        mapping.grants.iter().filter(|grant| Some(grant.address) == address).collect()
+    }
 }

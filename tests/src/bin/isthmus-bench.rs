@@ -35,7 +35,7 @@ struct Row {
 
 fn main() -> anyhow::Result<()> {
     let (slices, json) = arguments()?;
-    let mut gateway = Offline::new(&federation()?, &[GATEWAY])?;
+    let mut gateway = Offline::new(&federation()?, &[GATEWAY.into()])?;
     let mut rows = [
         row("not IP: the shortest way out", not_ip(), Reason::NotIp),
         row(

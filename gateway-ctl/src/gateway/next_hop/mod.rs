@@ -85,6 +85,16 @@ pub struct Surroundings {
     pub reach: BTreeMap<IpAddr, Reach>,
 }
 
+impl Surroundings {
+    /// All addresses of the gateway's interfaces, those of VLAN devices on them too.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.links.values().flat_map(|link| {
+            let vlans = link.vlans.iter().flat_map(|vlan| &vlan.addresses);
+            link.addresses.iter().chain(vlans).copied()
+        })
+    }
+}
+
 /// Changes settle this long before they are looked at together.
 const SETTLE: Duration = Duration::from_millis(20);
 /// Neighbours are used this often, so that the kernel keeps probing them.

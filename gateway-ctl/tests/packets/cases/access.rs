@@ -5,7 +5,8 @@ use isthmus_common::rules::Direction::{Forward, Return};
 
 use super::Case;
 use crate::federation::{BLUE_TO_RED, RED_TO_BLUE, RED_TO_BLUE_TOO, RED_TO_PINK};
-use crate::frames::{Outer, Segment, arp, fragment, icmp, icmp6, other, solicitation, tcp, udp};
+use crate::frames::Outer;
+use crate::frames::inner::{Segment, arp, fragment, icmp, icmp6, other, solicitation, tcp, udp};
 use crate::oracle::{TO_BLUE, TO_PINK, TO_RED};
 
 const RED: &str = "10.0.0.11";

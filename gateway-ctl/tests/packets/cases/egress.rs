@@ -4,8 +4,9 @@ use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::Forward;
 
 use super::{Case, request};
-use crate::federation::{NARROW_MTU, RED_TO_BLUE};
-use crate::frames::{Outer, udp, udp_of};
+use crate::federation::{NARROW_MTU, RED_TO_BLUE, RED_TO_OPEN};
+use crate::frames::Outer;
+use crate::frames::inner::{udp, udp_of};
 use crate::oracle::{TO_BLUE, TO_NARROW};
 
 /// Outer IPv4, UDP and VXLAN, inner Ethernet, IPv4 and UDP.
@@ -34,6 +35,12 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         &Outer::from_red(udp(("10.0.0.11", 1), ("10.1.0.30", 2))),
         Reason::NextHopUnresolved,
         leg,
+    ));
+    cases.push(Case::refused(
+        "an address that nobody has declared or been heard from gets nothing",
+        &Outer::from_red(udp(("10.0.0.11", 1), ("10.6.0.80", 2))),
+        Reason::UnknownEndpoint,
+        (RED_TO_OPEN, Forward),
     ));
     cases.push(Case::refused(
         "a device that is gone gets nothing",

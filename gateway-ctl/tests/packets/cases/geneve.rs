@@ -4,10 +4,14 @@ use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::{Forward, Return};
 
 use super::Case;
-use crate::federation::{BLUE, EAST, GOLD, GOLD_TO_GRAY, RED_TO_BLUE, RED_TO_GOLD};
-use crate::frames::{Checksum, Geneve, Outer, Segment, ethernet_of, identifier_option, option, tcp, udp};
+use crate::federation::{
+    BLUE, EAST, GOLD, GOLD_TO_GRAY, GOLD_TO_OVN, OVN, OVN_VTEP, RED_TO_BLUE, RED_TO_GOLD, RED_VTEP,
+};
+use crate::frames::geneve::{self, Travel, filler, harmless, option, ovn};
+use crate::frames::inner::{Segment, ethernet_of, tcp, udp};
+use crate::frames::{Checksum, Geneve, Outer};
 use crate::objects::label;
-use crate::oracle::{TO_BLUE, TO_GOLD, TO_GRAY, TO_RED};
+use crate::oracle::{TO_BLUE, TO_GOLD, TO_GRAY, TO_OVN, TO_RED};
 
 pub(super) fn add(cases: &mut Vec<Case>) {
     translations(cases);
@@ -16,6 +20,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     refusals(cases);
     checksums(cases);
     truncations(cases);
+    ovn_option(cases);
 }
 
 fn red_to_gold() -> Vec<u8> {
@@ -30,9 +35,14 @@ fn gold_to_gray() -> Vec<u8> {
     udp(("10.4.0.60", 1000), ("10.5.0.70", 2000))
 }
 
-/// Not critical, in two sizes.
-fn harmless() -> [Vec<u8>; 2] {
-    [option(0x0103, 0x01, &[1, 2, 3, 4, 5, 6, 7, 8]), option(0x0104, 0x7f, &[])]
+/// The identifier option.
+fn stamp(label: u32) -> Vec<u8> {
+    geneve::identifier(label, Travel::Forward, 9)
+}
+
+/// An option that must be understood, and is not.
+fn unknown() -> Vec<u8> {
+    option(0x0107, 0x80, &[0, 0, 0, 1])
 }
 
 fn translations(cases: &mut Vec<Case>) {
@@ -88,7 +98,7 @@ fn options(cases: &mut Vec<Case>) {
         ("252 bytes of options", Geneve { options: full, ..Geneve::plain() }),
         (
             "an option that the header does not call critical",
-            Geneve { flags: 0, ..Geneve::with(&[option(0x0102, 0x80, &[0, 0, 0, 1])]) },
+            Geneve { flags: 0, ..Geneve::with(&[unknown()]) },
         ),
     ] {
         cases.push(Case::forwarded(
@@ -107,9 +117,7 @@ fn options(cases: &mut Vec<Case>) {
 }
 
 fn identifiers(cases: &mut Vec<Case>) {
-    let stamped = |number: u8, more: &[Vec<u8>]| {
-        Geneve::with(&[&[identifier_option(label(number))][..], more].concat())
-    };
+    let stamped = |number: u8, more: &[Vec<u8>]| Geneve::with(&[&[stamp(label(number))][..], more].concat());
     cases.push(Case::forwarded(
         "an identifier option selects its mapping, whatever the VNI, and does not go on",
         &Outer { vni: 4711, ..Outer::from_gold(stamped(GOLD_TO_GRAY, &[]), gold_to_gray()) },
@@ -126,6 +134,7 @@ fn identifiers(cases: &mut Vec<Case>) {
         "an identifier option may select a mapping between networks on VXLAN",
         &Outer {
             vni: BLUE,
+            source: RED_VTEP.into(),
             ..Outer::from_gold(
                 stamped(RED_TO_BLUE, &harmless()),
                 tcp(("10.0.0.11", 1), ("10.1.0.20", 443), Segment::Syn),
@@ -145,21 +154,22 @@ fn identifiers(cases: &mut Vec<Case>) {
         Reason::Unlisted,
         (GOLD_TO_GRAY, Forward),
     ));
-    let late = Geneve::with(&[&harmless()[..], &[identifier_option(label(GOLD_TO_GRAY))]].concat());
+    let late = Geneve::with(&[&harmless()[..], &[stamp(label(GOLD_TO_GRAY))]].concat());
     cases.push(Case::stays(
         "an identifier behind another option is not one",
         &Outer::from_gold(late, gold_to_gray()),
         Reason::TunnelOptions,
     ));
-    let twice = stamped(GOLD_TO_GRAY, &[identifier_option(label(GOLD_TO_GRAY))]);
-    cases.push(Case::stays(
-        "two identifiers are none",
+    let twice = stamped(GOLD_TO_GRAY, &[stamp(label(GOLD_TO_GRAY))]);
+    cases.push(Case::refused(
+        "two identifiers are one too many, and count against the first one's mapping",
         &Outer::from_gold(twice, gold_to_gray()),
         Reason::TunnelOptions,
+        (GOLD_TO_GRAY, Forward),
     ));
     cases.push(Case::stays(
         "label 0 is no identifier",
-        &Outer::from_gold(Geneve::with(&[identifier_option(0)]), gold_to_gray()),
+        &Outer::from_gold(Geneve::with(&[stamp(0)]), gold_to_gray()),
         Reason::TunnelOptions,
     ));
     cases.push(Case::stays(
@@ -170,7 +180,7 @@ fn identifiers(cases: &mut Vec<Case>) {
 }
 
 fn refusals(cases: &mut Vec<Case>) {
-    let critical = [option(0x0102, 0x80, &[0, 0, 0, 1])];
+    let critical = [unknown()];
     cases.push(Case::stays(
         "a critical option that nobody knows drops the packet",
         &Outer::from_gold(Geneve::with(&critical), gold_to_gray()),
@@ -228,7 +238,7 @@ fn refusals(cases: &mut Vec<Case>) {
 }
 
 fn checksums(cases: &mut Vec<Case>) {
-    let identified = || Geneve::with(&[&[identifier_option(label(GOLD_TO_GRAY))][..], &harmless()].concat());
+    let identified = || Geneve::with(&[&[stamp(label(GOLD_TO_GRAY))][..], &harmless()].concat());
     for (name, checksum) in
         [("right", Checksum::Right), ("wrong", Checksum::Wrong(0x1234)), ("absent", Checksum::Absent)]
     {
@@ -252,21 +262,12 @@ fn checksums(cases: &mut Vec<Case>) {
             TO_GRAY,
         ));
     }
-    cases.push(Case::forwarded(
-        "a wrong IP checksum stays exactly as wrong when options are taken off",
-        &Outer {
-            ip_checksum: Checksum::Wrong(0xbeef),
-            ..Outer::from_gold(Geneve::with(&harmless()), gold_to_red())
-        },
-        (RED_TO_GOLD, Return),
-        TO_RED,
-    ));
 }
 
 /// Cut at every byte, with lengths that agree with what is left.
 fn truncations(cases: &mut Vec<Case>) {
     let whole = Outer::from_gold(
-        Geneve::with(&[&[identifier_option(label(GOLD_TO_GRAY))][..], &harmless()].concat()),
+        Geneve::with(&[&[stamp(label(GOLD_TO_GRAY))][..], &harmless()].concat()),
         gold_to_gray(),
     );
     for length in 0..whole.inner.len() {
@@ -280,4 +281,57 @@ fn truncations(cases: &mut Vec<Case>) {
             Case::refused(&name, &packet, Reason::InnerMalformed, (GOLD_TO_GRAY, Forward))
         });
     }
+}
+
+/// OVN's option: ovn-architecture(7).
+fn ovn_option(cases: &mut Vec<Case>) {
+    let gold_to_ovn = || udp(("10.4.0.60", 1000), ("10.7.0.90", 2000));
+    let ovn_to_gold = || udp(("10.7.0.90", 1000), ("10.4.0.60", 2000));
+    let from_ovn = |options: &[Vec<u8>]| Outer {
+        vni: OVN,
+        source: OVN_VTEP.into(),
+        ..Outer::from_gold(Geneve::with(options), ovn_to_gold())
+    };
+    cases.push(Case::forwarded(
+        "OVN's option is put in front of the others",
+        &Outer::from_gold(Geneve::with(&harmless()), gold_to_ovn()),
+        (GOLD_TO_OVN, Forward),
+        TO_OVN,
+    ));
+    let most = 252 - ovn(0, 0).len();
+    cases.push(Case::forwarded(
+        "OVN's option fits behind which 244 bytes follow",
+        &Outer::from_gold(Geneve { options: filler(most), ..Geneve::plain() }, gold_to_ovn()),
+        (GOLD_TO_OVN, Forward),
+        TO_OVN,
+    ));
+    cases.push(Case::refused(
+        "more than 252 bytes of options don't fit",
+        &Outer::from_gold(Geneve { options: filler(most + 4), ..Geneve::plain() }, gold_to_ovn()),
+        Reason::OptionsFull,
+        (GOLD_TO_OVN, Forward),
+    ));
+    cases.push(Case::stays(
+        "a packet without OVN's option is none of OVN's network",
+        &from_ovn(&[]),
+        Reason::LocalVni,
+    ));
+    cases.push(Case::stays(
+        "OVN's option on a network that is not OVN's is one that nobody knows",
+        &Outer::from_gold(Geneve::with(&[ovn(1, 2)]), gold_to_gray()),
+        Reason::CriticalOption,
+    ));
+    for (name, options) in [
+        ("OVN's option behind another", vec![harmless()[0].clone(), ovn(1, 2)]),
+        ("OVN's option twice", vec![ovn(1, 2), ovn(1, 2)]),
+        ("OVN's option together with an identifier", vec![ovn(1, 2), stamp(label(GOLD_TO_OVN))]),
+    ] {
+        cases.push(Case::stays(&format!("{name} is refused"), &from_ovn(&options), Reason::TunnelOptions));
+    }
+    cases.push(Case::refused(
+        "an identifier together with OVN's option is refused, and counts against the mapping",
+        &from_ovn(&[stamp(label(GOLD_TO_OVN)), ovn(1, 2)]),
+        Reason::TunnelOptions,
+        (GOLD_TO_OVN, Forward),
+    ));
 }

@@ -5,8 +5,11 @@ use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::{Forward, Return};
 
 use super::{Case, answer, request};
-use crate::federation::{BLUE, BLUE_TO_RED, FAR, RED_TO_BLUE, RED_TO_BLUE_TOO, RED_TO_GREEN, RED_TO_PINK};
-use crate::frames::{Outer, Segment, ethernet_of, tcp, udp};
+use crate::federation::{
+    BLUE, BLUE_TO_RED, FAR, RED_TO_BLUE, RED_TO_BLUE_TOO, RED_TO_GREEN, RED_TO_PINK, RED_VTEP,
+};
+use crate::frames::Outer;
+use crate::frames::inner::{Segment, ethernet_of, tcp, udp};
 use crate::objects::label;
 use crate::oracle::{TO_BLUE, TO_GREEN, TO_PINK, TO_RED};
 
@@ -111,9 +114,22 @@ fn labels(cases: &mut Vec<Case>) {
     ));
     cases.push(Case::forwarded(
         "a label may arrive on any interface of its underlay",
-        &back(RED_TO_BLUE, tcp(("10.0.0.11", 1), ("10.1.0.20", 443), Segment::Syn)),
+        &Outer {
+            source: RED_VTEP.into(),
+            ..back(RED_TO_BLUE, tcp(("10.0.0.11", 1), ("10.1.0.20", 443), Segment::Syn))
+        },
         (RED_TO_BLUE, Forward),
         TO_BLUE,
+    ));
+    cases.push(Case::stays(
+        "a label is good only from the tunnel endpoint of the inner source",
+        &back(RED_TO_BLUE, tcp(("10.0.0.11", 1), ("10.1.0.20", 443), Segment::Syn)),
+        Reason::ForeignIdentifier,
+    ));
+    cases.push(Case::stays(
+        "a label is not good from an inner source that nobody declared",
+        &labelled(RED_TO_BLUE, tcp(("10.0.0.12", 1), ("10.1.0.20", 443), Segment::Syn)),
+        Reason::ForeignIdentifier,
     ));
     cases.push(Case::forwarded(
         "a label grants what its own mapping lists",
@@ -139,10 +155,16 @@ fn labels(cases: &mut Vec<Case>) {
         Reason::Unlisted,
         (RED_TO_BLUE, Forward),
     ));
+    // Its tunnel endpoint is that of resources, but it is none of the addresses that the mapping joins.
     cases.push(Case::stays(
-        "an address that is no resource may not answer with a label",
+        "an address that is no resource may not use a label to answer",
+        &back(RED_TO_BLUE, tcp(("10.1.0.25", 80), ("10.0.0.11", 1), Segment::SynAck)),
+        Reason::ForeignIdentifier,
+    ));
+    cases.push(Case::stays(
+        "an address that nobody declared may not use a label to answer",
         &back(RED_TO_BLUE, tcp(("10.1.0.99", 80), ("10.0.0.11", 1), Segment::SynAck)),
-        Reason::Unlisted,
+        Reason::ForeignIdentifier,
     ));
     for number in [0, 200, 255] {
         cases.push(Case::stays(
@@ -157,9 +179,9 @@ fn labels(cases: &mut Vec<Case>) {
         Reason::UnknownIdentifier,
     ));
     cases.push(Case::refused(
-        "an inner protocol that can't be checked is refused where a label asks for translation",
+        "a MAC that nobody declared is no resource of a label's",
         &labelled(RED_TO_BLUE, ethernet_of(0x8847)),
-        Reason::InnerUnsupported,
+        Reason::Unlisted,
         (RED_TO_BLUE, Forward),
     ));
     cases.push(Case::forwarded(
@@ -234,10 +256,11 @@ fn extensions(cases: &mut Vec<Case>) {
             &extended(42),
             Reason::TunnelFlags,
         ));
-        cases.push(Case::stays(
-            &format!("extension flag {flag:#04x} on a label is dropped"),
+        cases.push(Case::refused(
+            &format!("extension flag {flag:#04x} on a label is dropped, and counts against the mapping"),
             &extended(label(RED_TO_BLUE)),
             Reason::TunnelFlags,
+            (RED_TO_BLUE, Forward),
         ));
         cases.push(Case::stays(
             &format!("extension flag {flag:#04x} on the host's own VNI is the host's"),

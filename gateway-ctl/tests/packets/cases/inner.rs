@@ -5,7 +5,8 @@ use isthmus_common::rules::Direction::Forward;
 
 use super::{Case, request};
 use crate::federation::{RED_TO_BLUE, RED_TO_PINK};
-use crate::frames::{Outer, Segment, arp, icmp, other, solicitation, tcp, tcp_behind_options, udp};
+use crate::frames::Outer;
+use crate::frames::inner::{Segment, arp, icmp, other, solicitation, tcp, tcp_behind_options, udp};
 use crate::oracle::{TO_BLUE, TO_PINK};
 
 const ETHERNET: usize = 14;

@@ -7,12 +7,14 @@ mod identify;
 mod inner;
 mod outer;
 mod rewrite;
+mod tags;
 
 use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction;
 
 use crate::federation::{EAST, FAR, WEST};
-use crate::frames::{Outer, Segment, tcp};
+use crate::frames::Outer;
+use crate::frames::inner::{Segment, tcp};
 use crate::oracle::{Way, translated};
 
 /// One row.
@@ -31,12 +33,23 @@ pub(crate) struct Case {
     pub(crate) egress: u32,
     /// The frame out; the frame in unless it is forwarded.
     pub(crate) out: Vec<u8>,
+    /// Whether the UDP source port of the frame out is the gateway's to choose.
+    pub(crate) chooses_port: bool,
 }
 
 impl Case {
     /// A frame of whatever content that is left as it is.
     fn untouched(name: &str, ingress: u32, frame: Vec<u8>, reason: Reason) -> Self {
-        Self { name: name.to_owned(), ingress, out: frame.clone(), frame, reason, leg: None, egress: 0 }
+        Self {
+            name: name.to_owned(),
+            ingress,
+            out: frame.clone(),
+            frame,
+            reason,
+            leg: None,
+            egress: 0,
+            chooses_port: false,
+        }
     }
 
     /// A packet that is left as it is.
@@ -60,6 +73,25 @@ impl Case {
             leg: Some(leg),
             egress: way.ifindex,
             out: translated(packet, way).build(),
+            chooses_port: false,
+        }
+    }
+
+    /// A packet whose inner frame is forwarded into a VLAN.
+    fn delivered(name: &str, packet: &Outer, leg: (u8, Direction), egress: u32, out: Vec<u8>) -> Self {
+        let reason = if ingress(packet) == egress { Reason::Hairpinned } else { Reason::Forwarded };
+        Self { leg: Some(leg), egress, out, ..Self::stays(name, packet, reason) }
+    }
+
+    /// A frame of a VLAN that is forwarded into a tunnel; the UDP source port is the gateway's to choose.
+    fn encapsulated(name: &str, frame: Vec<u8>, leg: (u8, Direction), packet: &Outer) -> Self {
+        let egress = ingress_of(packet.source_mac);
+        Self {
+            leg: Some(leg),
+            egress,
+            out: packet.build(),
+            chooses_port: true,
+            ..Self::untouched(name, FAR, frame, Reason::Forwarded)
         }
     }
 
@@ -70,10 +102,11 @@ impl Case {
 
 /// The interface whose MAC the packet is sent to.
 fn ingress(packet: &Outer) -> u32 {
-    [WEST, EAST, FAR]
-        .into_iter()
-        .find(|ifindex| crate::federation::gateway_mac(*ifindex) == packet.destination_mac)
-        .unwrap()
+    ingress_of(packet.destination_mac)
+}
+
+fn ingress_of(mac: [u8; 6]) -> u32 {
+    [WEST, EAST, FAR].into_iter().find(|ifindex| crate::federation::gateway_mac(*ifindex) == mac).unwrap()
 }
 
 /// A SYN from a red address to the web server in blue: what a connect mapping is for.
@@ -96,5 +129,6 @@ pub(crate) fn all() -> Vec<Case> {
     egress::add(&mut cases);
     rewrite::add(&mut cases);
     geneve::add(&mut cases);
+    tags::add(&mut cases);
     cases
 }

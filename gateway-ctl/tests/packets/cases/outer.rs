@@ -8,7 +8,8 @@ use isthmus_common::rules::Direction::Forward;
 
 use super::{Case, request};
 use crate::federation::{BLUE_PORT, EAST_ADDRESS, FAR_ADDRESS, RED_TO_BLUE, WEST, WEST_SECOND_ADDRESS};
-use crate::frames::{Outer, Segment, tcp_of};
+use crate::frames::Outer;
+use crate::frames::inner::{Segment, tcp_of};
 use crate::oracle::TO_BLUE;
 
 /// Outer headers, the VXLAN header not included.
@@ -44,11 +45,16 @@ fn headers(cases: &mut Vec<Case>) {
     );
     for (name, ether_type) in [
         ("ARP on the underlay is the host's", [0x08, 0x06]),
-        ("IPv6 on the underlay is the host's", [0x86, 0xdd]),
-        ("a tagged frame is the host's", [0x81, 0x00]),
+        ("another protocol than IP on the underlay is the host's", [0x88, 0xcc]),
     ] {
         cases.push(Case::untouched(name, WEST, patched(12, &ether_type), Reason::NotIp));
     }
+    cases.push(Case::untouched(
+        "an IPv4 packet that is said to be IPv6 is the host's",
+        WEST,
+        patched(12, &[0x86, 0xdd]),
+        Reason::OuterMalformed,
+    ));
     for (name, version_ihl) in [
         ("an IPv4 packet that says it is version 6 is the host's", 0x65),
         ("an IPv4 header shorter than itself is the host's", 0x44),
@@ -65,7 +71,7 @@ fn headers(cases: &mut Vec<Case>) {
     ] {
         cases.push(Case::stays(
             name,
-            &edited(&|packet| packet.destination = destination),
+            &edited(&|packet| packet.destination = destination.into()),
             Reason::NotForGateway,
         ));
     }
@@ -78,7 +84,7 @@ fn headers(cases: &mut Vec<Case>) {
     ] {
         cases.push(Case::forwarded(
             name,
-            &edited(&|packet| packet.destination = destination),
+            &edited(&|packet| packet.destination = destination.into()),
             (RED_TO_BLUE, Forward),
             TO_BLUE,
         ));

@@ -1,5 +1,6 @@
 //! The translation: what changes, and what must not.
 
+use isthmus_common::reason::Reason;
 use isthmus_common::rules::Direction::{Forward, Return};
 
 use super::{Case, answer, request};
@@ -24,6 +25,7 @@ pub(super) fn add(cases: &mut Vec<Case>) {
     }
     forward("the identification is kept", &Outer { identification: 0xbeef, ..good.clone() });
     forward("the don't-fragment bit is kept", &Outer { dont_fragment: true, ..good.clone() });
+    forward("the bit in front of it is not", &Outer { reserved_flag: true, ..good.clone() });
     forward(
         "reserved bits of the tunnel header are kept",
         &Outer {
@@ -43,17 +45,11 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         "a right UDP checksum over an odd number of bytes stays right",
         &Outer { udp_checksum: Checksum::Right, ..Outer::from_red(odd) },
     );
-    for field in [0x0000, 0x0001, 0x1234, 0xbeef, 0xfffe, 0xffff] {
+    for field in [0x0001, 0x1234, 0xbeef, 0xfffe, 0xffff] {
         forward(
-            &format!("IPv4 checksum {field:#06x} stays exactly as wrong"),
-            &Outer { ip_checksum: Checksum::Wrong(field), ..good.clone() },
+            &format!("UDP checksum {field:#06x} stays exactly as wrong"),
+            &Outer { udp_checksum: Checksum::Wrong(field), ..good.clone() },
         );
-        if field != 0 {
-            forward(
-                &format!("UDP checksum {field:#06x} stays exactly as wrong"),
-                &Outer { udp_checksum: Checksum::Wrong(field), ..good.clone() },
-            );
-        }
     }
     // Sums that come out, or go in, as zero: one's complement has two of them.
     let udp_of = |packet: &Outer| packet.build()[40..42].to_vec();
@@ -76,6 +72,14 @@ pub(super) fn add(cases: &mut Vec<Case>) {
         &find(&with_id, &|packet| ip_of(&translated(packet, TO_BLUE)) == [0, 0]),
     );
     forward("an IPv4 checksum of zero is updated", &find(&with_id, &|packet| ip_of(packet) == [0, 0]));
+
+    for field in [0x0000, 0x0001, 0x1234, 0xfffe] {
+        cases.push(Case::stays(
+            &format!("IPv4 checksum {field:#06x}, where another is right, drops the packet"),
+            &Outer { ip_checksum: Checksum::Wrong(field), ..good.clone() },
+            Reason::OuterChecksum,
+        ));
+    }
 
     cases.push(Case::forwarded(
         "an answer keeps its checksum right as well",
