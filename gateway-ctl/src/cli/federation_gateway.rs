@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     api,
-    model::{DEFAULT_GENEVE_PORT, Gateway, Kind, Object, Spec, address},
+    model::{DEFAULT_GENEVE_PORT, DEFAULT_PROVIDER, Gateway, Kind, Object, Spec, address},
 };
 
 #[derive(Debug, Subcommand)]
@@ -50,6 +50,9 @@ pub(super) enum Command {
 pub(super) struct Create {
     /// Unique among gateways: lower-case letters, digits, '-' and '.'
     name: String,
+    /// Who owns the underlay that its addresses are on
+    #[arg(long, value_name = "NAME", default_value = DEFAULT_PROVIDER)]
+    provider: String,
     /// A tunnel address that other gateways send to and accept from; up to 4, IPv4 or IPv6
     #[arg(long = "address", value_name = "ADDRESS", required = true, value_delimiter = ',', value_parser = address::underlay)]
     addresses: Vec<IpAddr>,
@@ -62,6 +65,7 @@ impl Create {
     fn into_gateway(self) -> api::FederationGateway {
         api::FederationGateway {
             name: self.name,
+            provider: self.provider,
             addresses: self.addresses.iter().map(ToString::to_string).collect(),
             udp_port: self.udp_port.into(),
         }
@@ -69,12 +73,13 @@ impl Create {
 }
 
 const COLUMNS: Columns =
-    Columns { kind: Kind::Gateway, header: &["NAME", "ADDRESSES", "UDP PORT", "VERSION"], row };
+    Columns { kind: Kind::Gateway, header: &["NAME", "PROVIDER", "ADDRESSES", "UDP PORT", "VERSION"], row };
 
 fn row(object: &Object) -> Vec<String> {
     let Spec::Gateway(gateway) = &object.spec else { return Vec::new() };
     vec![
         gateway.name.clone(),
+        gateway.provider.clone(),
         join(&gateway.addresses),
         gateway.udp_port.to_string(),
         object.metadata.version.to_string(),

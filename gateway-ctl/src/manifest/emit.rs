@@ -38,6 +38,7 @@ pub struct Stored {
 #[derive(Debug, Serialize)]
 pub struct GatewayDeclaration {
     name: String,
+    provider: String,
     addresses: Vec<IpAddr>,
     udp_port: u16,
 }
@@ -152,7 +153,12 @@ impl From<&Object> for Stored {
 
 impl From<&Gateway> for GatewayDeclaration {
     fn from(gateway: &Gateway) -> Self {
-        Self { name: gateway.name.clone(), addresses: gateway.addresses.clone(), udp_port: gateway.udp_port }
+        Self {
+            name: gateway.name.clone(),
+            provider: gateway.provider.clone(),
+            addresses: gateway.addresses.clone(),
+            udp_port: gateway.udp_port,
+        }
     }
 }
 

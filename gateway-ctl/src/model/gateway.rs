@@ -6,6 +6,7 @@ use super::{
     Violations, address,
     encapsulation::{DEFAULT_GENEVE_PORT, udp_port},
     name,
+    network::DEFAULT_PROVIDER,
 };
 use crate::api;
 
@@ -17,6 +18,8 @@ pub const GATEWAY_ADDRESSES: usize = 4;
 pub struct Gateway {
     /// Unique.
     pub name: String,
+    /// Who owns the underlay that its addresses are on.
+    pub provider: String,
     /// Tunnel addresses that other gateways send to and accept from; 1 to [`GATEWAY_ADDRESSES`].
     pub addresses: Vec<IpAddr>,
     /// UDP port on which it listens for other gateways, with Geneve.
@@ -29,10 +32,12 @@ impl TryFrom<api::FederationGateway> for Gateway {
     fn try_from(wire: api::FederationGateway) -> Result<Self, Violations> {
         let mut wrong = Violations::default();
         wrong.check("name", name::check(&wire.name));
+        let provider = if wire.provider.is_empty() { DEFAULT_PROVIDER.to_owned() } else { wire.provider };
+        wrong.check("provider", name::check(&provider));
         let addresses = addresses(&wire.addresses, &mut wrong);
         let udp_port = wrong.check("udp_port", udp_port(wire.udp_port, DEFAULT_GENEVE_PORT));
         match udp_port {
-            Some(udp_port) => wrong.into_result(Self { name: wire.name, addresses, udp_port }),
+            Some(udp_port) => wrong.into_result(Self { name: wire.name, provider, addresses, udp_port }),
             None => Err(wrong),
         }
     }
@@ -66,6 +71,7 @@ impl From<&Gateway> for api::FederationGateway {
     fn from(gateway: &Gateway) -> Self {
         Self {
             name: gateway.name.clone(),
+            provider: gateway.provider.clone(),
             addresses: gateway.addresses.iter().map(ToString::to_string).collect(),
             udp_port: gateway.udp_port.into(),
         }

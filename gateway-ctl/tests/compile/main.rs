@@ -49,7 +49,12 @@ fn vni_scope(vni: u32) -> Scope {
 
 /// A gateway of the federation, with the port that gateways have.
 fn gateway(name: &str, at: &str) -> Spec {
-    Spec::Gateway(Gateway { name: name.to_owned(), addresses: vec![address(at)], udp_port: 6081 })
+    Spec::Gateway(Gateway {
+        name: name.to_owned(),
+        provider: "default".to_owned(),
+        addresses: vec![address(at)],
+        udp_port: 6081,
+    })
 }
 
 /// The network, behind a gateway.

@@ -193,6 +193,7 @@ fn a_provider_s_vlans_are_on_its_own_interface() {
 fn gateway(name: &str, port: u16) -> Spec {
     Spec::Gateway(Gateway {
         name: name.to_owned(),
+        provider: "default".to_owned(),
         addresses: vec![crate::address("198.51.100.1")],
         udp_port: port,
     })

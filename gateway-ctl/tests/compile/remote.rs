@@ -180,3 +180,20 @@ fn each_mapping_has_its_own_label_scope() {
         assert!(!plan.targets.contains_key(&key(label_scope(number), foreign)), "not in mapping {number}");
     }
 }
+
+#[test]
+fn a_gateway_is_on_its_providers_underlay() {
+    let Spec::Gateway(mut there) = gateway("there", THERE) else { unreachable!() };
+    there.provider = "carrier".to_owned();
+    let underlay = Underlay::new(2).unwrap();
+    let site = Site { bound_providers: [("carrier".to_owned(), underlay)].into(), ..here() };
+    let objects =
+        [Spec::Gateway(there), red(), behind(blue(), "there"), web(), red_to_blue(1, &[("web", Connect)])];
+    let plan = compile(&replica(objects), &site);
+    let target = &plan.targets[&key(vni_scope(42), "10.1.0.1")];
+    assert!(
+        matches!(&target.way, Some(Way::Gateway { underlay: on, .. }) if *on == underlay),
+        "{:?}",
+        target.way
+    );
+}

@@ -129,6 +129,7 @@ impl World {
         let address = |network: u8, host: u8| format!("10.{network}.0.{host}");
         let mut objects = vec![Spec::Gateway(Gateway {
             name: THERE.to_owned(),
+            provider: "default".to_owned(),
             addresses: gateway_addresses(self.gateway_addresses),
             udp_port: 6081,
         })];

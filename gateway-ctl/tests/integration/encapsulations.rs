@@ -57,15 +57,15 @@ fn gateways_are_declared_shown_and_deleted() {
             (
                 &["gateway", "list"],
                 0,
-                "NAME   ADDRESSES               UDP PORT   VERSION\n\
-                 gw-b   192.0.2.9,2001:db8::9   6081       1\n\
-                 gw-c   192.0.2.8               7081       1\n",
+                "NAME   PROVIDER   ADDRESSES               UDP PORT   VERSION\n\
+                 gw-b   default    192.0.2.9,2001:db8::9   6081       1\n\
+                 gw-c   default    192.0.2.8               7081       1\n",
                 "",
             ),
             (
                 &["gateway", "get", "gw-b", "-o", "yaml"],
                 0,
-                "# version 1, revision 1\nkind: Gateway\nname: gw-b\naddresses:\n- \"192.0.2.9\"\n- 2001:db8::9\nudp_port: 6081\n",
+                "# version 1, revision 1\nkind: Gateway\nname: gw-b\nprovider: default\naddresses:\n- \"192.0.2.9\"\n- 2001:db8::9\nudp_port: 6081\n",
                 "",
             ),
             (

@@ -63,8 +63,13 @@ fn underlay() -> impl Strategy<Value = IpAddr> {
 }
 
 fn gateway() -> impl Strategy<Value = Gateway> {
-    (name(), collection::btree_set(underlay(), 1..=4), 1..=u16::MAX).prop_map(
-        |(name, addresses, udp_port)| Gateway { name, addresses: addresses.into_iter().collect(), udp_port },
+    (name(), name(), collection::btree_set(underlay(), 1..=4), 1..=u16::MAX).prop_map(
+        |(name, provider, addresses, udp_port)| Gateway {
+            name,
+            provider,
+            addresses: addresses.into_iter().collect(),
+            udp_port,
+        },
     )
 }
 
@@ -176,6 +181,7 @@ proptest! {
         });
         let _ = Gateway::try_from(api::FederationGateway {
             name: a.clone(),
+            provider: b.clone(),
             addresses: vec![d.clone(), e.clone(), f],
             udp_port: numbers[1],
         });

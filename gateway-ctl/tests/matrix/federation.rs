@@ -132,6 +132,7 @@ fn objects() -> Vec<Spec> {
     for way in ways.iter().filter(|way| way.kind == Kind::Remote) {
         specs.push(Spec::Gateway(Gateway {
             name: gateway_name(*way),
+            provider: "default".to_owned(),
             addresses: vec![way.vtep()],
             udp_port: Kind::Remote.port(),
         }));

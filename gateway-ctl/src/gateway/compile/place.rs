@@ -11,7 +11,7 @@ use super::super::plan::{Plan, PlannedScope, PlannedTarget, Refused, Way};
 use super::super::replica::Replica;
 use super::oldest_first;
 use super::site::{Home, Site, declared_homes};
-use crate::model::{DEFAULT_PROVIDER, Encapsulation, Gateway, GroupPolicy, Network, ObjectRef};
+use crate::model::{Encapsulation, Gateway, GroupPolicy, Network, ObjectRef};
 
 /// A network in force.
 pub(super) struct Place<'a> {
@@ -186,7 +186,7 @@ fn place<'a>(network: &'a Network, replica: &'a Replica, site: &Site) -> Result<
                 "gateway {name:?} does not exist; declare it, or name another one in the network's `gateway`"
             )
         })?;
-        let underlay = site.underlay(DEFAULT_PROVIDER);
+        let underlay = site.underlay(&gateway.spec.provider);
         let homes = declared_homes(network);
         return Ok(Place { network, homes, underlay, kind: Kind::Remote(&gateway.spec) });
     }

@@ -3,7 +3,7 @@
 use super::{Decoded, Node};
 use crate::{api, model::DEFAULT_GENEVE_PORT};
 
-const GATEWAY: &[&str] = &["kind", "version", "name", "addresses", "udp_port"];
+const GATEWAY: &[&str] = &["kind", "version", "name", "provider", "addresses", "udp_port"];
 
 impl Decoded {
     pub(super) fn gateway(&mut self, document: &Node) -> Option<api::FederationGateway> {
@@ -13,6 +13,7 @@ impl Decoded {
         self.version(&fields);
         Some(api::FederationGateway {
             name,
+            provider: self.optional(&fields, "provider"),
             addresses: self.texts(&fields, "addresses", document.mark, "[192.0.2.9]"),
             udp_port: self.udp_port(&fields, DEFAULT_GENEVE_PORT),
         })
