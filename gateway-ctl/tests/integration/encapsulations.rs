@@ -89,7 +89,7 @@ fn gateways_are_declared_shown_and_deleted() {
     assert_eq!(
         listed["objects"],
         serde_json::json!([{
-            "kind": "Gateway", "name": "gw-c", "addresses": ["192.0.2.8"], "udp_port": 7081, "version": 1, "revision": 2,
+            "kind": "Gateway", "name": "gw-c", "provider": "default", "addresses": ["192.0.2.8"], "udp_port": 7081, "version": 1, "revision": 2,
         }])
     );
     let status: serde_json::Value =
