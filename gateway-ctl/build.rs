@@ -38,6 +38,8 @@ fn compile() -> anyhow::Result<()> {
         "CountersResponse",
         "ReasonCounter",
         "MappingCounter",
+        "EndpointsResponse",
+        "LearnedEndpoint",
         "Event",
     ] {
         contracts =

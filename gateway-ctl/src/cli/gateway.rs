@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{
-    Global, federation_gateway,
+    Global, endpoints, federation_gateway,
     logs::{self, LogFormat},
     stop,
 };
@@ -20,11 +20,14 @@ use crate::gateway::{
 #[derive(Debug, Subcommand)]
 #[command(after_help = "Examples:
   isthmus gateway run --interface eth1 --interface eth2
+  isthmus gateway endpoints
   isthmus gateway create gw-b --address 192.0.2.9
   isthmus gateway list")]
 pub(super) enum Command {
     /// Attach to interfaces and translate between networks until told to end
     Run(Run),
+    /// Where this host's gateway has learned that addresses live
+    Endpoints(endpoints::Endpoints),
     #[command(flatten)]
     Declared(federation_gateway::Command),
 }
@@ -76,6 +79,7 @@ impl Command {
     pub(super) async fn run(self, global: &Global) -> anyhow::Result<()> {
         let options = match self {
             Self::Run(options) => options,
+            Self::Endpoints(command) => return command.run(global).await,
             Self::Declared(command) => return command.run(global).await,
         };
         logs::start(options.log_format);

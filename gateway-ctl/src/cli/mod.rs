@@ -5,6 +5,7 @@ mod broker;
 mod capture;
 pub mod client;
 mod counters;
+mod endpoints;
 mod events;
 mod federation_gateway;
 mod gateway;
