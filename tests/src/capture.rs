@@ -84,7 +84,7 @@ impl Capture {
         self.process.signal(Signal::SIGINT);
         let status = self.process.wait(LIMIT);
         ensure!(status.is_some_and(|status| status.success()), "tcpdump: {}", self.process.describe());
-        Ok(Recording { file: self.file })
+        Ok(Recording::open(&self.file))
     }
 }
 
@@ -92,13 +92,20 @@ impl Capture {
 #[derive(Debug)]
 pub struct Recording {
     file: PathBuf,
+    vxlan_ports: Vec<u16>,
 }
 
 impl Recording {
     /// A file that something else has written.
     #[must_use]
     pub fn open(file: &Path) -> Self {
-        Self { file: file.to_owned() }
+        Self { file: file.to_owned(), vxlan_ports: Vec::new() }
+    }
+
+    /// The same, with VXLAN on these UDP ports besides the usual one.
+    #[must_use]
+    pub fn with_vxlan_ports(self, ports: &[u16]) -> Self {
+        Self { vxlan_ports: ports.to_vec(), ..self }
     }
 
     /// Where it is.
@@ -122,6 +129,15 @@ impl Recording {
         }
         let output = command::run(&mut tshark, DECODE_LIMIT)?.success().context("decode a capture")?;
         Ok(output.stdout.lines().map(|line| line.split('\t').map(str::to_owned).collect()).collect())
+    }
+
+    /// How many frames a display filter lets through.
+    ///
+    /// # Errors
+    ///
+    /// See [`Self::fields`].
+    pub fn count(&self, filter: &str) -> Result<usize> {
+        Ok(self.fields(filter, &["frame.number"])?.len())
     }
 
     /// The VNIs that occur, each once, in order.
@@ -156,6 +172,9 @@ impl Recording {
         tshark.arg("-n").arg("-r").arg(&self.file).args(["-Y", filter]);
         for protocol in ["ip", "udp", "tcp"] {
             tshark.args(["-o", &format!("{protocol}.check_checksum:TRUE")]);
+        }
+        for port in &self.vxlan_ports {
+            tshark.args(["-d", &format!("udp.port=={port},vxlan")]);
         }
         tshark
     }

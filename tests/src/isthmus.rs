@@ -1,7 +1,7 @@
 //! The product under test: broker, gateway and CLI, run as an operator runs them, inside one namespace.
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -11,17 +11,20 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::{
-    Federation, Namespace,
+    Federation, Namespace, Topology,
     command::{self, Output},
     process::Process,
-    wait,
+    traffic, wait,
 };
 
 /// Where the broker listens, inside the gateway's namespace.
-const BROKER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 6190);
+const BROKER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 6190);
 
 /// How long a role may take to start.
 const START: Duration = Duration::from_secs(10);
+
+/// How long a manifest may take to be in force, with every address to be resolved by everybody on the way.
+const IN_FORCE: Duration = Duration::from_secs(5);
 
 /// Environment variable that names the binary under test.
 const BINARY_VARIABLE: &str = "ISTHMUS_BIN";
@@ -48,33 +51,40 @@ pub fn binary() -> Result<PathBuf> {
     })
 }
 
-/// Where the roles of one federation run, and how to speak to them.
+/// Where the roles run, and how to speak to them.
 #[derive(Debug)]
 pub struct Isthmus<'a> {
-    federation: &'a Federation,
+    topology: &'a Topology,
+    namespace: &'a Namespace,
     binary: PathBuf,
     socket: PathBuf,
     state: PathBuf,
 }
 
 impl<'a> Isthmus<'a> {
-    /// Nothing runs yet.
+    /// On the federation's gateway host. Nothing runs yet.
     ///
     /// # Errors
     ///
     /// If there is no binary to test.
     pub fn new(federation: &'a Federation) -> Result<Self> {
-        let directory = federation.topology.directory();
-        Ok(Self {
-            federation,
-            binary: binary()?,
-            socket: directory.join("gateway.sock"),
-            state: directory.join("broker.redb"),
-        })
+        Self::on(&federation.topology, &federation.gateway)
     }
 
-    fn namespace(&self) -> &Namespace {
-        &self.federation.gateway
+    /// On any host of a topology, with a broker of its own. Nothing runs yet.
+    ///
+    /// # Errors
+    ///
+    /// If there is no binary to test.
+    pub fn on(topology: &'a Topology, namespace: &'a Namespace) -> Result<Self> {
+        let file = |name: &str| topology.directory().join(format!("{}.{name}", namespace.name()));
+        Ok(Self {
+            topology,
+            namespace,
+            binary: binary()?,
+            socket: file("gateway.sock"),
+            state: file("broker.redb"),
+        })
     }
 
     /// The broker's URL.
@@ -92,7 +102,7 @@ impl<'a> Isthmus<'a> {
     /// An `isthmus` command line that will run on the gateway host.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = self.namespace().command(&self.binary.to_string_lossy());
+        let mut command = self.namespace.command(&self.binary.to_string_lossy());
         command.args(arguments);
         command
     }
@@ -110,9 +120,7 @@ impl<'a> Isthmus<'a> {
     pub fn gateway_command(&self, interfaces: &[&str]) -> Command {
         let mut command = self.command(&["gateway", "run", "--broker", &self.broker_url(), "--socket"]);
         command.arg(&self.socket);
-        for interface in interfaces {
-            command.args(["--interface", interface]);
-        }
+        command.args(interfaces.iter().flat_map(|interface| ["--interface", interface]));
         command
     }
 
@@ -122,9 +130,9 @@ impl<'a> Isthmus<'a> {
     ///
     /// If it ends, or does not listen in time.
     pub fn start_broker(&self) -> Result<Process> {
-        let process = self.federation.topology.spawn("broker", &mut self.broker_command())?;
+        let process = self.topology.spawn("broker", &mut self.broker_command())?;
         await_ready(&process, || {
-            self.namespace().enter(|| TcpStream::connect_timeout(&BROKER, START).is_ok()).unwrap_or(false)
+            self.namespace.enter(|| TcpStream::connect_timeout(&BROKER, START).is_ok()).unwrap_or(false)
         })?;
         Ok(process)
     }
@@ -135,7 +143,16 @@ impl<'a> Isthmus<'a> {
     ///
     /// If it ends, or does not answer in time.
     pub fn start_gateway(&self, interfaces: &[&str]) -> Result<Process> {
-        let process = self.federation.topology.spawn("gateway", &mut self.gateway_command(interfaces))?;
+        self.start_gateway_with(interfaces, &[])
+    }
+
+    /// Like [`Self::start_gateway`], with more arguments for `isthmus gateway run`.
+    ///
+    /// # Errors
+    ///
+    /// If it ends, or does not answer in time.
+    pub fn start_gateway_with(&self, interfaces: &[&str], arguments: &[&str]) -> Result<Process> {
+        let process = self.topology.spawn("gateway", self.gateway_command(interfaces).args(arguments))?;
         await_ready(&process, || self.status().is_ok())?;
         Ok(process)
     }
@@ -184,7 +201,31 @@ impl<'a> Isthmus<'a> {
     ///
     /// If it is refused.
     pub fn apply_text(&self, text: &str) -> Result<Output> {
-        self.apply(&self.federation.write("manifest.yaml", text)?)
+        self.apply(&self.topology.write("manifest.yaml", text)?)
+    }
+
+    /// Writes and applies a manifest, and waits until one host can ping another.
+    ///
+    /// # Errors
+    ///
+    /// If it is refused, or no ping crosses in time.
+    pub fn join(&self, manifest: &str, from: &Namespace, to: impl Into<IpAddr>) -> Result<()> {
+        self.apply_text(manifest)?;
+        self.await_ping(from, to)
+    }
+
+    /// Waits until one host can ping another.
+    ///
+    /// # Errors
+    ///
+    /// If no ping crosses in time: what the gateway says of itself.
+    pub fn await_ping(&self, from: &Namespace, to: impl Into<IpAddr>) -> Result<()> {
+        let to = to.into();
+        wait::until_true(IN_FORCE, || traffic::ping(from, to).unwrap_or(false)).with_context(|| {
+            let name = from.name();
+            format!("no ping crosses from {name} to {to}: {:?} {:?}", self.counters(), self.status())
+        })?;
+        Ok(())
     }
 
     /// Deletes a mapping.
@@ -251,7 +292,7 @@ impl<'a> Isthmus<'a> {
     ///
     /// If `ip` fails.
     pub fn attached(&self) -> Result<Vec<String>> {
-        attached(self.namespace())
+        attached(self.namespace)
     }
 }
 
@@ -326,6 +367,16 @@ impl Counters {
     #[must_use]
     pub fn accounted(&self) -> u64 {
         ["passed", "dropped", "redirected", "transmitted"].map(|verdict| self.verdict(verdict)).iter().sum()
+    }
+
+    /// Checks the invariant: every packet is counted in once and out once. Whatever was sent must have landed.
+    ///
+    /// # Panics
+    ///
+    /// If it does not hold, or nothing was received at all.
+    pub fn assert_balanced(&self) {
+        assert!(self.received() > 0);
+        assert_eq!(self.received(), self.accounted(), "{self:?}");
     }
 
     fn sum(&self, list: &str, wanted: impl Fn(&Value) -> bool) -> u64 {

@@ -169,13 +169,20 @@ impl Namespace {
     ///
     /// If `ip` or `ethtool` refuses.
     pub fn add_vxlan(&self, vxlan: &Vxlan<'_>) -> Result<()> {
-        let Vxlan { name, vni, local, remote, address, udp_checksum } = vxlan;
-        let checksum = if *udp_checksum { "udpcsum" } else { "noudpcsum" };
+        let Vxlan { name, vni, port, local, remote, address, mtu, udp_checksum, group_policy } = vxlan;
+        // Of what is received the kernel's default is kept: over IPv6 nothing without a checksum.
+        let checksum = match (local.contains(':'), udp_checksum) {
+            (false, true) => "udpcsum",
+            (false, false) => "noudpcsum",
+            (true, true) => "noudp6zerocsumtx",
+            (true, false) => "udp6zerocsumtx",
+        };
+        let group_policy = if *group_policy { "gbp" } else { "" };
         self.run(&format!(
-            "ip link add {name} type vxlan id {vni} dstport 4789 local {local} remote {remote} {checksum}"
+            "ip link add {name} type vxlan id {vni} dstport {port} local {local} remote {remote} {checksum} {group_policy}"
         ))?;
         self.set_features(name, "tx off")?;
-        self.run(&format!("ip link set {name} mtu 1450 up"))?;
+        self.run(&format!("ip link set {name} mtu {mtu} up"))?;
         self.add_address(name, address)
     }
 }
@@ -200,12 +207,18 @@ pub struct Vxlan<'a> {
     pub name: &'a str,
     /// VXLAN network identifier.
     pub vni: u32,
-    /// Own underlay address.
+    /// UDP destination port.
+    pub port: u16,
+    /// Own underlay address, IPv4 or IPv6.
     pub local: &'a str,
     /// Where frames for unknown destinations go.
     pub remote: &'a str,
     /// Inner address with prefix length.
     pub address: &'a str,
+    /// Largest inner IP packet.
+    pub mtu: u32,
     /// Whether outer UDP checksums are sent (RFC 7348 wants zero; the kernel's default is to send them).
     pub udp_checksum: bool,
+    /// Whether the mark of a packet (`SO_MARK`, `ping -m`) travels with it as its group.
+    pub group_policy: bool,
 }

@@ -77,6 +77,17 @@ impl Topology {
         &self.inner.directory
     }
 
+    /// Writes a file into the topology's directory and returns where it is.
+    ///
+    /// # Errors
+    ///
+    /// If the file can't be written.
+    pub fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.directory().join(name);
+        fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+        Ok(path)
+    }
+
     /// A new namespace with its loopback up.
     ///
     /// # Errors
@@ -97,7 +108,7 @@ impl Topology {
         Ok(namespace)
     }
 
-    /// Joins two namespaces by a veth pair: (namespace, interface, address with prefix length).
+    /// Joins two namespaces by a veth pair: (namespace, interface, address with prefix length or "" for none).
     ///
     /// Both ends receive by NAPI, without which `XDP_REDIRECT` and `XDP_TX` into them lose every frame
     /// silently, and compute checksums themselves, for XDP sees a frame before anybody else would.
@@ -109,7 +120,9 @@ impl Topology {
         // Made inside, not moved there: the host never sees them, and names need not be unique on it.
         a.0.run(&format!("ip link add {} type veth peer name {} netns {}", a.1, b.1, b.0.name()))?;
         for (namespace, interface, address) in [a, b] {
-            namespace.add_address(interface, address)?;
+            if !address.is_empty() {
+                namespace.add_address(interface, address)?;
+            }
             namespace.run(&format!("ip link set {interface} up"))?;
         }
         for (namespace, interface, _) in [a, b] {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{self, Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream, UdpSocket},
     thread,
     time::{Duration, Instant},
 };
@@ -20,7 +20,7 @@ const STALL: Duration = Duration::from_secs(5);
 /// # Errors
 ///
 /// If `ping` can't be run.
-pub fn ping(from: &Namespace, to: Ipv4Addr) -> Result<bool> {
+pub fn ping(from: &Namespace, to: impl Into<IpAddr>) -> Result<bool> {
     Ok(pings(from, to, 1)? == 1)
 }
 
@@ -29,8 +29,18 @@ pub fn ping(from: &Namespace, to: Ipv4Addr) -> Result<bool> {
 /// # Errors
 ///
 /// If `ping` can't be run or says something unexpected.
-pub fn pings(from: &Namespace, to: Ipv4Addr, count: u32) -> Result<u32> {
-    let output = from.try_run(&format!("ping -n -q -c {count} -i 0.02 -W 1 {to}"))?;
+pub fn pings(from: &Namespace, to: impl Into<IpAddr>, count: u32) -> Result<u32> {
+    pings_with(from, to, count, "")
+}
+
+/// Like [`pings`], with more options for `ping`, e.g. `"-s 8000"`.
+///
+/// # Errors
+///
+/// If `ping` can't be run or says something unexpected.
+pub fn pings_with(from: &Namespace, to: impl Into<IpAddr>, count: u32, options: &str) -> Result<u32> {
+    let to = to.into();
+    let output = from.try_run(&format!("ping -n -q -c {count} -i 0.02 -W 1 {options} {to}"))?;
     let received = output.stdout.split(", ").find_map(|part| part.strip_suffix(" received"));
     received
         .and_then(|number| number.parse().ok())
@@ -55,7 +65,13 @@ pub struct Transfer {
 /// # Errors
 ///
 /// If they don't connect, or the stream stands still for five seconds.
-pub fn tcp_transfer(from: &Namespace, to: &Namespace, address: Ipv4Addr, length: usize) -> Result<Transfer> {
+pub fn tcp_transfer(
+    from: &Namespace,
+    to: &Namespace,
+    address: impl Into<IpAddr>,
+    length: usize,
+) -> Result<Transfer> {
+    let address = address.into();
     let data = std::iter::repeat_with(|| fastrand::u8(..)).take(length).collect::<Vec<_>>();
     let sent = crc32fast::hash(&data);
     let listener = to.enter(|| TcpListener::bind((address, 0)))?.context("listen")?;
@@ -89,7 +105,13 @@ fn receive_all(listener: &TcpListener) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// If the request or the answer is lost.
-pub fn udp_exchange(from: &Namespace, to: &Namespace, address: Ipv4Addr, payload: &[u8]) -> Result<Vec<u8>> {
+pub fn udp_exchange(
+    from: &Namespace,
+    to: &Namespace,
+    address: impl Into<IpAddr>,
+    payload: &[u8],
+) -> Result<Vec<u8>> {
+    let address = address.into();
     let server = to.enter(|| UdpSocket::bind((address, 0)))?.context("bind the server")?;
     server.set_read_timeout(Some(STALL))?;
     let target = server.local_addr()?;
@@ -105,10 +127,35 @@ pub fn udp_exchange(from: &Namespace, to: &Namespace, address: Ipv4Addr, payload
 }
 
 fn connected(target: SocketAddr) -> io::Result<UdpSocket> {
-    let client = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+    let any =
+        if target.is_ipv4() { IpAddr::from(Ipv4Addr::UNSPECIFIED) } else { Ipv6Addr::UNSPECIFIED.into() };
+    let client = UdpSocket::bind((any, 0))?;
     client.connect(target)?;
     client.set_read_timeout(Some(STALL))?;
     Ok(client)
+}
+
+/// Has two hosts ping each other, exchange datagrams and open streams to each other.
+///
+/// Every stream is one segment, so that the receiver's GRO joins none and every captured checksum is a real one.
+///
+/// # Errors
+///
+/// If anything is lost or arrives changed.
+pub fn converse<A: Into<IpAddr>, B: Into<IpAddr>>(a: (&Namespace, A), b: (&Namespace, B)) -> Result<()> {
+    let (a, b) = ((a.0, a.1.into()), (b.0, b.1.into()));
+    for ((from, _), (to, address)) in [(a, b), (b, a)] {
+        let what = || format!("from {} to {address}", from.name());
+        let answered = pings(from, address, 3)?;
+        ensure!(answered == 3, "{answered} of 3 pings answered {}", what());
+        for payload in [&b"x"[..], &[7; 1300]] {
+            let echoed = udp_exchange(from, to, address, payload).with_context(what)?;
+            ensure!(echoed == payload, "{} bytes came back as {echoed:?} {}", payload.len(), what());
+        }
+        let transfer = tcp_transfer(from, to, address, 500).with_context(what)?;
+        ensure!((transfer.bytes, transfer.received) == (500, transfer.sent), "{transfer:?} {}", what());
+    }
+    Ok(())
 }
 
 /// The kernel's counts of packets it threw away for a wrong checksum in a namespace, by name; all of them

@@ -31,9 +31,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Networks, resource and a mapping with this access, in force.
 fn join(federation: &Federation, isthmus: &Isthmus<'_>, access: &str) -> Result<Uuid> {
     let identifier = Uuid::new_v4();
-    isthmus.apply_text(&format!("{NETWORKS}---\n{}", mapping(identifier, access, Some(LABEL))))?;
-    wait::until_true(SOON, || traffic::ping(&federation.red, BLUE).unwrap_or(false))
-        .with_context(|| format!("no ping crosses after the apply: {:?}", isthmus.counters()))?;
+    let manifest = format!("{NETWORKS}---\n{}", mapping(identifier, access, Some(LABEL)));
+    isthmus.join(&manifest, &federation.red, BLUE)?;
     Ok(identifier)
 }
 
@@ -49,11 +48,6 @@ fn from_red(federation: &Federation, vni: u32) -> Result<Outer> {
     })
 }
 
-fn assert_balanced(counters: &Counters) {
-    assert!(counters.received() > 0);
-    assert_eq!(counters.received(), counters.accounted(), "{counters:?}");
-}
-
 #[test]
 fn nothing_crosses_before_a_mapping_exists() -> Result<()> {
     Federation::test("nothing_crosses_before_a_mapping_exists", |federation, isthmus| {
@@ -66,7 +60,7 @@ fn nothing_crosses_before_a_mapping_exists() -> Result<()> {
         assert_eq!(capture.stop()?.vnis()?, [0; 0]);
         let counters = isthmus.counters()?;
         assert!(counters.reason("not-mapped") > 0, "{counters:?}");
-        assert_balanced(&counters);
+        counters.assert_balanced();
         Ok(())
     })
 }
@@ -130,7 +124,7 @@ fn a_bulk_transfer_arrives_whole_and_no_kernel_sees_a_wrong_checksum() -> Result
                 assert!(errors.values().all(|&count| count == 0), "{errors:?}");
             }
             thread::sleep(SETTLE);
-            assert_balanced(&isthmus.counters()?);
+            isthmus.counters()?.assert_balanced();
             Ok(())
         },
     )
@@ -240,7 +234,7 @@ fn a_counted_number_of_frames_shows_up_exactly_under_its_reason() -> Result<()> 
             } else {
                 assert_eq!(grown, COUNT, "{reason} by VNI {vni}");
             }
-            assert_balanced(&after);
+            after.assert_balanced();
         }
         Ok(())
     })
@@ -361,7 +355,7 @@ fn many_rejections_are_all_counted_though_not_all_reported() -> Result<()> {
         thread::sleep(SETTLE);
         let counters = isthmus.counters()?;
         assert_eq!(counters.reason("unknown-identifier"), COUNT);
-        assert_balanced(&counters);
+        counters.assert_balanced();
         let reported = u64::try_from(isthmus.events()?.len())?;
         ensure!((1..COUNT).contains(&reported), "{reported} events for {COUNT} rejections");
         Ok(())

@@ -16,7 +16,7 @@ use isthmus::{
 use isthmus_tests::{
     Federation, Isthmus, Namespace, Topology,
     capture::Capture,
-    federation::{BLUE, BLUE_VNI, NETWORKS, mapping},
+    federation::{BLUE, BLUE_VXLAN, NETWORKS, mapping},
     frame::parse_vxlan,
     namespace::{Vlan, Vxlan},
     packet_socket::PacketSocket,
@@ -96,14 +96,7 @@ fn forwarding_follows_a_route_to_another_interface() -> Result<()> {
         let vtep = Ipv4Addr::new(192, 0, 2, 200);
         blue.add_address("lo", "192.0.2.200/32")?;
         blue.run("ip link delete vxlan77")?;
-        blue.add_vxlan(&Vxlan {
-            name: "vxlan77",
-            vni: BLUE_VNI,
-            local: "192.0.2.200",
-            remote: "198.51.100.1",
-            address: "10.0.0.20/24",
-            udp_checksum: true,
-        })?;
+        blue.add_vxlan(&Vxlan { local: "192.0.2.200", ..BLUE_VXLAN })?;
         gateway.run("ip route add 192.0.2.200/32 via 198.51.100.20 dev right")?;
         isthmus.start_broker()?;
         isthmus.start_gateway(&["left", "right", "spare"])?;

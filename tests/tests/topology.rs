@@ -10,7 +10,7 @@ use anyhow::Result;
 use isthmus_tests::{
     Federation, Namespace, Topology,
     capture::Capture,
-    federation::{BLUE, GATEWAY_LEFT, RED, RED_VTEP},
+    federation::{BLUE, GATEWAY_LEFT, RED, RED_VTEP, RED_VXLAN},
     frame::{Outer, inner_udp, parse_vxlan},
     namespace::Vxlan,
     packet_socket::PacketSocket,
@@ -26,7 +26,7 @@ fn two_vxlan_hosts(topology: &Topology) -> Result<(Namespace, Namespace)> {
         (&red, "192.0.2.10", "192.0.2.20", "10.0.0.10/24", false),
         (&blue, "192.0.2.20", "192.0.2.10", "10.0.0.20/24", true),
     ] {
-        host.add_vxlan(&Vxlan { name: "vxlan42", vni: 42, local, remote, address, udp_checksum })?;
+        host.add_vxlan(&Vxlan { local, remote, address, udp_checksum, ..RED_VXLAN })?;
     }
     Ok((red, blue))
 }

@@ -199,7 +199,7 @@ fn a_manifest_can_be_tried_offline() -> Result<()> {
         // No broker, no gateway, only a file.
         let identifier = Uuid::new_v4();
         let text = format!("{NETWORKS}---\n{}", mapping(identifier, "full", Some(LABEL)));
-        let manifest = federation.write("policy.yaml", &text)?;
+        let manifest = federation.topology.write("policy.yaml", &text)?;
         let rows = rows(federation)?;
         let (input, output) = files(federation);
         write_pcap(&input, rows.iter().map(|row| row.frame.clone()))?;
@@ -217,7 +217,7 @@ fn a_manifest_can_be_tried_offline() -> Result<()> {
 fn a_file_that_is_no_capture_is_refused_by_name() -> Result<()> {
     Federation::test("a_file_that_is_no_capture_is_refused_by_name", |federation, isthmus| {
         isthmus.start()?;
-        let file = federation.write("prose.pcap", "this is no capture")?;
+        let file = federation.topology.write("prose.pcap", "this is no capture")?;
         let output = isthmus.try_gateway(&["trace", "--pcap", &file.to_string_lossy()])?;
         assert_eq!(output.status.code(), Some(1), "{output:?}");
         assert!(output.stderr.contains("prose.pcap"), "{}", output.stderr);

@@ -96,7 +96,7 @@ impl Demo<'_> {
 
     fn nothing_crosses(&self, screen: &mut Screen) -> Result<()> {
         screen.step("The networks are declared, but no mapping joins them");
-        let manifest = self.federation.write("networks.yaml", NETWORKS)?;
+        let manifest = self.federation.topology.write("networks.yaml", NETWORKS)?;
         say(&format!("{} declares:", manifest.display()));
         show_text(NETWORKS);
         self.apply(screen, &manifest.to_string_lossy())?;
@@ -116,7 +116,7 @@ impl Demo<'_> {
         let Federation { red, blue, .. } = self.federation;
         screen.step("A mapping lets red reach the resource");
         let text = federation::mapping(MAPPING.parse()?, "full", None);
-        let manifest = self.federation.write("mapping.yaml", &text)?;
+        let manifest = self.federation.topology.write("mapping.yaml", &text)?;
         show_text(&text);
         let captures = [self.capture(red)?, self.capture(blue)?];
         self.apply(screen, &manifest.to_string_lossy())?;
