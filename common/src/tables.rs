@@ -211,7 +211,7 @@ impl Origin {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
 #[repr(C)]
 pub struct Sighting {
-    /// When, nanoseconds since boot, to about a second.
+    /// When, nanoseconds since boot; may be [`Self::RESOLUTION_NANOS`] too early.
     pub seen: u64,
     /// Outer source of its packets; `::` on VLANs and ports.
     pub vtep: Address,
@@ -219,6 +219,12 @@ pub struct Sighting {
     pub mac: [u8; 6],
     /// Zero.
     pub reserved: [u8; 2],
+}
+
+impl Sighting {
+    /// How much older a sighting gets before it is renewed: a write for every packet would move the cache line from
+    /// CPU to CPU.
+    pub const RESOLUTION_NANOS: u64 = 1_000_000_000;
 }
 
 /// Selects the rules on a return packet.

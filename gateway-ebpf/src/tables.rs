@@ -162,18 +162,16 @@ fn count_drop(key: &LegDrop, bytes: u64) {
     }
 }
 
-/// Keeps where an endpoint is seen, and when it was last there to about a second: a write for every packet would move the
-/// cache line from CPU to CPU.
+/// Keeps where an endpoint is seen, and when it was last there, as exactly as [`Sighting::RESOLUTION_NANOS`] says.
 #[inline(never)]
 fn note(key: &TargetKey, sighting: &Sighting) {
-    const NANOS: u64 = 1_000_000_000;
     // SAFETY: the helper has no preconditions.
     let now = unsafe { bpf_ktime_get_ns() };
     if let Some(present) = LEARNED.get_ptr_mut(key) {
         // SAFETY: the element stays readable until the packet has left; who writes it at the same time writes a time too.
         let present = unsafe { &mut *present };
         if present.vtep == sighting.vtep && present.mac == sighting.mac {
-            if now.saturating_sub(present.seen) > NANOS {
+            if now.saturating_sub(present.seen) > Sighting::RESOLUTION_NANOS {
                 present.seen = now;
             }
             return;

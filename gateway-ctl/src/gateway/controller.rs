@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use isthmus_common::encapsulation::Encapsulation;
 use isthmus_common::scope::Underlay;
-use isthmus_common::tables::{INTERFACE_ADDRESSES, INTERFACE_STACKS, NextHop};
+use isthmus_common::tables::{INTERFACE_ADDRESSES, INTERFACE_STACKS, NextHop, Sighting};
 use isthmus_common::wire::Vxlan;
 use nix::time::{ClockId, clock_gettime};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -117,6 +117,8 @@ impl Controller {
         bounds: Bounds,
     ) -> Self {
         let now = Instant::now();
+        // Nobody is forgotten too early for having been noted too early.
+        let age = bounds.age + Duration::from_nanos(Sighting::RESOLUTION_NANOS);
         Self {
             name,
             broker,
@@ -126,7 +128,7 @@ impl Controller {
             replica: None,
             unreadable: Vec::new(),
             plan: None,
-            learned: LearnedEndpoints::new(bounds),
+            learned: LearnedEndpoints::new(Bounds { age, ..bounds }),
             surroundings: Surroundings::default(),
             slots: BTreeMap::new(),
             wanted,
