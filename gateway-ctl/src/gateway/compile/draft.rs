@@ -141,12 +141,13 @@ impl Draft {
             };
             policies.insert(key, merged);
         }
-        plan.targets.append(&mut targets);
-        plan.ambiguous_macs.append(&mut ambiguous);
+        // Not `append`: that builds the whole plan's table anew for every draft.
+        plan.targets.extend(targets);
+        plan.ambiguous_macs.extend(ambiguous);
         for key in &plan.ambiguous_macs {
             plan.targets.remove(key);
         }
-        plan.policies.append(&mut policies);
+        plan.policies.extend(policies);
         let known = |mapping| PlannedScope { mapping: Some(mapping), ..PlannedScope::default() };
         plan.scopes.extend(self.label_scope.map(|(scope, mapping)| (scope, known(mapping))));
         Ok(())
