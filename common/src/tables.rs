@@ -100,11 +100,11 @@ impl Interface {
         vlans: [0; 64],
     };
 
-    /// Whether this VLAN is a network.
+    /// Whether the VLAN with this identifier is a network; what is above its 12 bits does not count.
     #[inline(always)]
     #[must_use]
-    pub const fn has_vlan(&self, vlan_id: u16) -> bool {
-        self.vlans[(vlan_id as usize >> 6) & 63] >> (vlan_id & 63) & 1 != 0
+    pub const fn has_vlan(&self, vlan_id: usize) -> bool {
+        self.vlans[(vlan_id >> 6) & 63] >> (vlan_id & 63) & 1 != 0
     }
 
     /// Makes this VLAN a network.

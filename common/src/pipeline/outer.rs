@@ -28,7 +28,9 @@ pub(super) fn parse<F: Frame>(frame: &F, interface: &Interface, packet: &mut Pac
     if EtherType::is_tag(ether_type) {
         let first: Tag = frame.read(Macs::LEN).ok_or(Reason::OuterMalformed)?;
         let behind: U16 = frame.read(Macs::LEN + Tag::LEN).ok_or(Reason::OuterMalformed)?;
-        if ether_type == EtherType::VLAN && interface.has_vlan(first.vlan_id()) {
+        // The compiler would move the bounds in front of the change of byte order, through which not every verifier follows.
+        let vlan_id = frame.forget(first.vlan_id().into());
+        if ether_type == EtherType::VLAN && interface.has_vlan(vlan_id) {
             inner_only(packet, number::VLAN, first.vlan_id().into(), Tag::LEN);
             return Ok(());
         }
