@@ -15,7 +15,7 @@ use crate::tree;
 const CURRENT: &str = "linux-image-amd64";
 
 /// What the tests need beyond what is built in.
-const MODULES: &[&str] = &["veth", "vxlan"];
+const MODULES: &[&str] = &["veth", "vxlan", "8021q"];
 
 /// A kernel to start.
 pub(super) struct Kernel {
@@ -32,7 +32,7 @@ impl Kernel {
         let name = current_package()?;
         let kernels = tree::tools().join("kernels");
         let folder = kernels.join(&name);
-        if !folder.is_dir() {
+        if !is_complete(&folder) {
             println!("fetching    {name} into {}", tree::shown(&kernels));
             // Its real name only once it is complete.
             let half = kernels.join("incomplete");
@@ -40,6 +40,9 @@ impl Kernel {
                 fs::remove_dir_all(&half).with_context(|| format!("remove {}", half.display()))?;
             }
             fetch(&name, &half).with_context(|| format!("fetch the kernel {name}"))?;
+            if folder.exists() {
+                fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+            }
             fs::rename(half.join("kernel"), &folder)
                 .with_context(|| format!("rename {} to {}", half.display(), folder.display()))?;
             fs::remove_dir_all(&half).with_context(|| format!("remove {}", half.display()))?;
@@ -60,6 +63,20 @@ fn current_package() -> anyhow::Result<String> {
     let depends = shown.lines().find_map(|line| line.strip_prefix("Depends: ")).unwrap_or_default();
     let package = depends.split([',', ' ']).find(|word| word.starts_with("linux-image-"));
     package.map(str::to_owned).with_context(|| format!("{CURRENT} depends on no kernel, but on {depends:?}"))
+}
+
+/// Whether a kernel is there with every module: one that was fetched when fewer were needed is not.
+fn is_complete(folder: &Path) -> bool {
+    let names: Vec<_> = fs::read_dir(folder.join("modules"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    // Named `03-vxlan.ko`.
+    MODULES.iter().all(|module| {
+        names.iter().any(|name| name.split_once('-').is_some_and(|(_, file)| file == format!("{module}.ko")))
+    })
 }
 
 /// Leaves image and modules in `<folder>/kernel`.

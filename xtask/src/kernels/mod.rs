@@ -17,16 +17,16 @@ use crate::{host::Tool, packages, run, setup, tree};
 /// Check Isthmus on another kernel: Debian's, in a virtual machine
 ///
 /// Boots the kernel of Debian's package linux-image-amd64 (6.1 on Debian 12) on an emulated processor, has its
-/// verifier judge the XDP programs, runs the packet tests there, and lets traffic cross between its own VXLAN
-/// devices. Needs no root, except for installing packages that are missing; the kernel itself is only
-/// unpacked, into .tools. Exits with 0 if everything that was checked held.
+/// verifier judge the XDP programs, runs the packet tests and a part of the matrix there, and lets traffic cross
+/// between its own VXLAN devices, also behind its VLAN devices. Needs no root, except for installing packages that
+/// are missing; the kernel itself is only unpacked, into .tools. Exits with 0 if everything that was checked held.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   cargo xtask kernels
   cargo xtask kernels --timeout 600    on a slow machine")]
 pub(crate) struct Arguments {
     /// Seconds that the virtual machine may run
-    #[arg(long, value_name = "SECONDS", default_value_t = 180, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     timeout: u64,
 }
 
@@ -40,8 +40,8 @@ const TOOLS: &[Tool] = &[
 /// Programs of the host that the checks run inside the machine.
 const PROGRAMS: &[&str] = &["ip", "nsenter", "ping", "ethtool"];
 
-/// Tests of the package `isthmus` that load programs into the kernel but need no other program than those.
-const TESTS: &[&str] = &["programs", "packets"];
+/// Test executables that need no other program than those. `isthmus-guest` knows which of their tests it runs.
+const TESTS: &[&str] = &["programs", "packets", "matrix", "next_hops"];
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     setup::ensure(setup::Purpose::Test)?;
@@ -96,7 +96,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 /// Builds the tests and asks cargo where it has put them.
 fn test_executables() -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut cargo = run::cargo();
-    cargo.args(["test", "--quiet", "--locked", "-p", "isthmus", "--no-run", "--message-format=json"]);
+    cargo.args(["test", "--quiet", "--locked", "--no-run", "--message-format=json"]);
+    // Both packages as in the build of their programs, or what they depend on would be built once more.
+    cargo.args(["-p", "isthmus", "-p", "isthmus-tests"]);
     for name in TESTS {
         cargo.args(["--test", name]);
     }

@@ -12,6 +12,7 @@ use isthmus_common::reason::Reason;
 
 use crate::gateway::{HostGateway, KernelGateway, Outcome};
 use crate::oracle::expected;
+use crate::part;
 use crate::root::is_root;
 use crate::row::{Carry, Packet, Row};
 use crate::rows::is_joined;
@@ -136,8 +137,8 @@ fn nothing_hostile_gets_through_in_the_kernel() {
     let host = HostGateway::new();
     let mut kernel = KernelGateway::new();
     let lengths = KernelGateway::SHORTEST..=LONGEST;
-    let attempts: Vec<&Attempt> =
-        all().iter().filter(|attempt| lengths.contains(&attempt.frame.len())).collect();
+    let fits = |attempt: &&Attempt| lengths.contains(&attempt.frame.len());
+    let attempts = part::of("hostile frames", all().iter().filter(fits));
     let mut run = |attempt: &Attempt| {
         let outcome = kernel.run(&attempt.frame, attempt.ingress);
         let checked = attempt.check(&outcome).and_then(|()| {

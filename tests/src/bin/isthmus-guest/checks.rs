@@ -1,16 +1,15 @@
 //! What has to hold on every kernel: the verifier accepts the programs, every packet of the packet tests comes
-//! to the same end as on the host, and real traffic crosses between the kernel's own VXLAN devices.
+//! to the same end as on the host, and real traffic crosses between the kernel's own VXLAN devices, also behind
+//! its VLAN devices.
 
 use std::{
-    path::Path,
-    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use anyhow::{Context as _, Result};
 use isthmus_tests::{
-    Federation, Isthmus, command,
+    Federation, Isthmus,
     federation::{self, BLUE, GATEWAY_LEFT, NETWORKS, RED, RED_VTEP, UNKNOWN_LABEL},
     frame::{self, Outer},
     isthmus,
@@ -19,16 +18,10 @@ use isthmus_tests::{
 };
 use nix::sys::{signal::Signal, utsname::uname};
 
-use crate::{Report, machine};
-
-/// Test executables that `cargo xtask kernels` has put there.
-const TESTS: &str = "/tests";
-
-/// How long one test executable may take on an emulated processor.
-const TEST_LIMIT: Duration = Duration::from_secs(120);
+use crate::{Report, suites, vlan};
 
 /// How long a change may take to show on an emulated processor.
-const SOON: Duration = Duration::from_secs(10);
+pub(crate) const SOON: Duration = Duration::from_secs(10);
 
 /// The mapping of the traffic test.
 const MAPPING: &str = "8c4f1f0e-1d8a-4c7e-9d62-2b1a5a3f9c01";
@@ -41,36 +34,22 @@ pub(crate) fn run(report: &mut Report) -> Result<()> {
     let system = uname().context("ask for the kernel's version")?;
     let release = system.release().to_string_lossy();
     report.verify("the kernel starts", true, release);
-    for name in machine::files(Path::new(TESTS))? {
-        tests(report, &name)?;
-    }
+    suites::run(report);
+    in_federation(report, traffic_crosses)?;
+    in_federation(report, vlan::traffic_crosses)
+}
+
+/// A check in a federation of its own.
+fn in_federation(report: &mut Report, check: fn(&mut Report, &Federation) -> Result<()>) -> Result<()> {
     let federation = Federation::new()?;
-    traffic_crosses(report, &federation).inspect_err(|_| {
+    check(report, &federation).inspect_err(|_| {
         // Said here, while the topology still has it.
         report.say(&federation.topology.describe_processes());
     })
 }
 
-/// Runs a test executable; its result line is what was measured.
-fn tests(report: &mut Report, name: &str) -> Result<()> {
-    let mut tests = Command::new(Path::new(TESTS).join(name));
-    // Nothing may be skipped here.
-    tests.env("CI", "true");
-    let output = command::run(&mut tests, TEST_LIMIT)?;
-    // What is written past libtest's capture is for people to see.
-    report.say(output.stderr.trim_end());
-    let result = output.stdout.lines().find_map(|line| line.strip_prefix("test result: "));
-    let holds = output.status.success() && result.is_some_and(|result| result.starts_with("ok."));
-    if !holds {
-        report.say(&output.stdout);
-    }
-    let measured = result.map_or_else(|| format!("no result, {}", output.status), str::to_owned);
-    report.verify(&format!("tests: {name}"), holds, measured);
-    Ok(())
-}
-
 fn traffic_crosses(report: &mut Report, federation: &Federation) -> Result<()> {
-    let Federation { red, blue, gateway, .. } = federation;
+    let Federation { red, gateway, .. } = federation;
     let product = Isthmus::new(federation)?;
     let (_, running) = product.start()?;
     let mut attached = product.attached()?;
@@ -91,18 +70,7 @@ fn traffic_crosses(report: &mut Report, federation: &Federation) -> Result<()> {
         answered == 20,
         format!("{answered} of 20 answers"),
     );
-    for (name, from, to, address) in [("red to blue", red, blue, BLUE), ("blue to red", blue, red, RED)] {
-        let transfer = traffic::tcp_transfer(from, to, address, TRANSFER)?;
-        report.verify(
-            &format!("TCP crosses, {name}"),
-            transfer.bytes == TRANSFER && transfer.sent == transfer.received,
-            format!("{} bytes, CRC-32 {:08x} = {:08x}", transfer.bytes, transfer.sent, transfer.received),
-        );
-    }
-    let wrong =
-        traffic::checksum_errors(red)?.values().chain(traffic::checksum_errors(blue)?.values()).sum::<u64>();
-    report.verify("the tenants' kernel saw no wrong checksum", wrong == 0, format!("{wrong} errors"));
-
+    tcp_crosses(report, federation, "")?;
     unknown_identifier(report, federation, &product)?;
 
     product.delete_mapping(MAPPING)?;
@@ -131,6 +99,28 @@ fn traffic_crosses(report: &mut Report, federation: &Federation) -> Result<()> {
         "the gateway leaves nothing attached",
         status.success() && attached.is_empty(),
         format!("{status}, {} programs attached", attached.len()),
+    );
+    Ok(())
+}
+
+/// TCP between both tenants, and no checksum that their kernel found wrong; `which` is what the checks' names
+/// start with.
+pub(crate) fn tcp_crosses(report: &mut Report, federation: &Federation, which: &str) -> Result<()> {
+    let Federation { red, blue, .. } = federation;
+    for (name, from, to, address) in [("red to blue", red, blue, BLUE), ("blue to red", blue, red, RED)] {
+        let transfer = traffic::tcp_transfer(from, to, address, TRANSFER)?;
+        report.verify(
+            &format!("{which}TCP crosses, {name}"),
+            transfer.bytes == TRANSFER && transfer.sent == transfer.received,
+            format!("{} bytes, CRC-32 {:08x} = {:08x}", transfer.bytes, transfer.sent, transfer.received),
+        );
+    }
+    let wrong =
+        traffic::checksum_errors(red)?.values().chain(traffic::checksum_errors(blue)?.values()).sum::<u64>();
+    report.verify(
+        &format!("{which}the tenants' kernel saw no wrong checksum"),
+        wrong == 0,
+        format!("{wrong} errors"),
     );
     Ok(())
 }

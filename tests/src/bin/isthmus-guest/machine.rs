@@ -55,7 +55,7 @@ pub(crate) fn prepare() -> Result<()> {
 }
 
 /// The names of the files in a folder, sorted.
-pub(crate) fn files(folder: &Path) -> Result<Vec<String>> {
+fn files(folder: &Path) -> Result<Vec<String>> {
     let entries = fs::read_dir(folder).with_context(|| format!("list {}", folder.display()))?;
     let mut names = entries
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))

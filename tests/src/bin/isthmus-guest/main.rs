@@ -6,6 +6,8 @@
 
 mod checks;
 mod machine;
+mod suites;
+mod vlan;
 
 use std::{
     fs::{File, OpenOptions},
