@@ -1,5 +1,7 @@
 //! Why a packet left the gateway the way it did.
 
+use zerocopy::FromZeros;
+
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
@@ -30,7 +32,7 @@ macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident = $text:literal, $verdict:ident;)+) => {
         /// Why a packet left. Every packet leaves with exactly one reason, and every reason has
         /// one verdict.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, FromZeros)]
         #[repr(u8)]
         pub enum Reason {
             $($(#[doc = $doc])+ $name,)+

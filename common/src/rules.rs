@@ -1,6 +1,6 @@
 //! Access rules: what a mapping grants on an address.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes, KnownLayout};
 
 use crate::reason::Reason;
 
@@ -119,14 +119,15 @@ impl Leg {
 }
 
 /// What a packet does to its flow, as far as the packet alone can tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromZeros)]
+#[repr(u8)]
 pub enum Intent {
+    /// Can't be told without state: UDP and others.
+    Unknown = 0,
     /// Opens it: TCP SYN, ICMP requests.
     Opens,
     /// Belongs to an open one: other TCP, ICMP replies.
     Continues,
-    /// Can't be told without state: UDP and others.
-    Unknown,
     /// Keeps the network working: ARP, neighbour discovery, ICMP errors.
     Control,
     /// A fragment without the header that would tell. Harmless alone: the first fragment is

@@ -45,6 +45,9 @@ impl Underlay {
 pub struct Scope(u32);
 
 impl Scope {
+    /// Nobody's: no encapsulation has the number 0.
+    pub const NONE: Self = Self(0);
+
     const LABEL: u32 = 0xff << 24;
 
     /// A network's scope on one underlay.

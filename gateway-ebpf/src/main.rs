@@ -18,6 +18,7 @@ mod tables;
 
 use aya_ebpf::{bindings::xdp_action, macros::xdp, programs::XdpContext};
 use isthmus_common::{pipeline, reason::Verdict, tables::Tables};
+use zerocopy::FromZeros;
 
 use crate::frame::XdpFrame;
 use crate::tables::{LiveTables, TraceTables};
@@ -41,13 +42,30 @@ pub(crate) fn isthmus_trace(ctx: XdpContext) -> u32 {
 fn run(ctx: &XdpContext, tables: &impl Tables, ingress: u32) -> u32 {
     // The map has this element: the branch is the verifier's.
     let Some(packet) = maps::PACKET.get_ptr_mut(0) else { return xdp_action::XDP_ABORTED };
-    // SAFETY: the pointer is to this CPU's copy, and nothing interrupts XDP on it to run XDP again.
-    let packet = unsafe { &mut *packet };
+    // SAFETY: the pointer is to this CPU's copy, and nothing interrupts XDP on it to run XDP again; a packet may be
+    // all zero.
+    let packet = unsafe {
+        clear(packet);
+        &mut *packet
+    };
     match pipeline::process(&mut XdpFrame::new(ctx), tables, packet, ingress) {
         Verdict::Passed => xdp_action::XDP_PASS,
         Verdict::Dropped => xdp_action::XDP_DROP,
         Verdict::Redirected => xdp_action::XDP_REDIRECT,
         Verdict::Transmitted => xdp_action::XDP_TX,
+    }
+}
+
+/// Fills a value with zeros, word by word: LLVM's BPF backend would call a function that does it byte by byte.
+///
+/// # Safety
+/// As for [`core::ptr::write_bytes`] with one element.
+#[inline(always)]
+unsafe fn clear<T: FromZeros>(value: *mut T) {
+    const { assert!(align_of::<T>() == 8) }
+    for word in 0..size_of::<T>() / 8 {
+        // SAFETY: the caller's promise; the alignment makes the size a multiple of 8.
+        unsafe { value.cast::<u64>().add(word).write_volatile(0) }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn parse<F: Frame>(frame: &F, tunnel_at: usize, packet: &mut Packet) 
     }
     // Only critical options need to be looked at (RFC 8926 §3.4), and ours is one.
     if geneve.has_critical() && packet.inner_at <= packet.end {
-        packet.fault = options(frame, options_at, end, packet).err();
+        packet.fault = options(frame, options_at, end, packet).err().unwrap_or(Packet::NO_FAULT);
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ use crate::tables::Tables;
 /// Decides over a frame that came in by the interface of index `ingress`, rewrites it if it is
 /// forwarded, and accounts for it.
 ///
-/// `packet` is memory to work in; what it held before does not matter. In the kernel it is a map's:
+/// `packet` is memory to work in, all zero as in [`Packet::default`]. In the kernel it is a map's:
 /// what the verifier can't follow there does not multiply the ways through the program, as it does
 /// on the stack.
 #[inline(always)]
@@ -45,8 +45,10 @@ fn decide<F: Frame, T: Tables>(frame: &mut F, tables: &T, packet: &mut Packet) -
     outer::parse(frame, interface, packet)?;
     let identifier = select::identify(tables, interface, packet)?;
     let target = match packet.fault {
-        None => inner::parse(frame, packet).and_then(|()| select::target(frame, tables, identifier, packet)),
-        Some(fault) => Err(fault),
+        Packet::NO_FAULT => {
+            inner::parse(frame, packet).and_then(|()| select::target(frame, tables, identifier, packet))
+        }
+        fault => Err(fault),
     };
     let target = match target {
         Ok(target) => target,

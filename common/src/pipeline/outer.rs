@@ -228,7 +228,7 @@ fn vxlan(at: usize, packet: &mut Packet) {
         packet.inner_at = (at + Vxlan::LEN) as u32;
     }
     if vxlan.is_extended(packet.encapsulation == number::VXLAN_GROUP) {
-        packet.fault = Some(Reason::TunnelFlags);
+        packet.fault = Reason::TunnelFlags;
     }
 }
 

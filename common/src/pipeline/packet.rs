@@ -1,5 +1,7 @@
 //! What is known of a packet so far.
 
+use zerocopy::FromZeros;
+
 use crate::address::Address;
 use crate::event::Event;
 use crate::reason::Reason;
@@ -11,7 +13,10 @@ use crate::tables::{Tables, TargetKey};
 pub(super) type TunnelHeader = [[u8; 4]; 2];
 
 /// What the steps have learned of a packet; zero where none has got to yet.
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own in some header")]
+///
+/// Aligned so that a program can clear it in words of 8 bytes.
+#[derive(FromZeros)]
+#[repr(align(8))]
 pub struct Packet {
     /// Index of the interface it came in by.
     pub(super) ingress: u32,
@@ -29,8 +34,8 @@ pub struct Packet {
     pub(super) dont_fragment: bool,
     /// There is a valid identifier of a network or a mapping.
     pub(super) has_number: bool,
-    /// Why the packet can't be taken if what it carries names something of ours.
-    pub(super) fault: Option<Reason>,
+    /// Why the packet can't be taken if what it carries names something of ours; [`Packet::NO_FAULT`] if it can.
+    pub(super) fault: Reason,
     /// Outer time to live or hop limit.
     pub(super) ttl: u8,
     /// Outer DSCP and ECN; the inner packet's where there is no outer one.
@@ -86,15 +91,15 @@ pub struct Packet {
     pub(super) destination_port: u16,
     /// Bytes of options that go on.
     pub(super) kept_options: u16,
-    /// Where the packet's source is learned, if it is.
-    pub(super) learns_in: Option<Scope>,
+    /// Where the packet's source is learned; [`Scope::NONE`] if it isn't.
+    pub(super) learns_in: Scope,
     /// The inner frame's source, if that is needed.
     pub(super) source_mac: [u8; 6],
 }
 
 impl Default for Packet {
     fn default() -> Self {
-        Self::NONE
+        Self::new_zeroed()
     }
 }
 
@@ -113,69 +118,23 @@ impl Packet {
         u64::from(self.length)
     }
 
-    /// Forgets the packet before.
+    /// Not a fault: the reason that is zero.
+    pub(super) const NO_FAULT: Reason = Reason::Forwarded;
+
     #[inline(always)]
     pub(super) fn start(&mut self, ingress: u32, length: usize) {
-        *self = Self {
-            ingress,
-            #[expect(clippy::cast_possible_truncation, reason = "frames are far shorter than 4 GiB")]
-            length: length as u32,
-            ..Self::NONE
-        };
+        self.ingress = ingress;
+        #[expect(clippy::cast_possible_truncation, reason = "frames are far shorter than 4 GiB")]
+        {
+            self.length = length as u32;
+        }
     }
-
-    /// No packet yet.
-    const NONE: Self = Self {
-        ingress: 0,
-        egress: 0,
-        length: 0,
-        leg: Leg::NONE,
-        encapsulation: 0,
-        is_v6: false,
-        dont_fragment: false,
-        has_number: false,
-        fault: None,
-        ttl: 0,
-        traffic_class: 0,
-        ip_at: 0,
-        udp_at: 0,
-        identification: 0,
-        udp_source: 0,
-        udp_destination: 0,
-        udp_length: 0,
-        udp_checksum: 0,
-        flow_label: 0,
-        tunnel_header: [[0; 4]; 2],
-        outer_source: Address::UNSPECIFIED,
-        outer_destination: Address::UNSPECIFIED,
-        end: 0,
-        number: 0,
-        label: 0,
-        options_len: 0,
-        own_options: 0,
-        inner_at: 0,
-        macs_at: 0,
-        inner_traffic_class: 0,
-        is_fragment: false,
-        inner_is_ip: false,
-        protocol: 0,
-        intent: Intent::Unknown,
-        inner_source: Address::UNSPECIFIED,
-        inner_destination: Address::UNSPECIFIED,
-        ether_type: 0,
-        source_port: 0,
-        destination_port: 0,
-        kept_options: 0,
-        learns_in: None,
-        source_mac: [0; 6],
-    };
 
     /// Notes where the packet's source lives, where that is learned.
     #[inline(always)]
     pub(super) fn teach<T: Tables>(&self, tables: &T) {
-        let Some(scope) = self.learns_in else { return };
-        let address = self.inner_source;
-        if !address.is_unspecified() && !address.is_mac() {
+        let (scope, address) = (self.learns_in, self.inner_source);
+        if scope != Scope::NONE && !address.is_unspecified() && !address.is_mac() {
             tables.learn(&TargetKey { scope, address }, self.outer_source, self.source_mac);
         }
     }

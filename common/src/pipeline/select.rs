@@ -101,7 +101,7 @@ pub(super) fn missed<F: Frame, T: Tables>(
         }
         // A number that isn't ours may be a tunnel of the host's, with extensions of its own.
         Err(Reason::LocalVni) => Reason::LocalVni,
-        Err(_) if packet.fault.is_some() => reason,
+        Err(_) if packet.fault != Packet::NO_FAULT => reason,
         Err(unknown) => unknown,
     }
 }
@@ -111,7 +111,7 @@ pub(super) fn missed<F: Frame, T: Tables>(
 fn learn<F: Frame>(frame: &F, scope: Scope, packet: &mut Packet) {
     if let Some(macs) = frame.read::<Macs>(frame.forget(packet.macs_at as usize) & MACS_AT_MASK) {
         packet.source_mac = macs.source;
-        packet.learns_in = Some(scope);
+        packet.learns_in = scope;
     }
 }
 
