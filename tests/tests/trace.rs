@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, ensure};
+use isthmus_common::reason::Reason;
 use isthmus_tests::{
     Federation, Isthmus,
     capture::{Capture, Recording},
@@ -209,6 +210,45 @@ fn a_manifest_can_be_tried_offline() -> Result<()> {
         assert_verdicts(&json_values(&said)?, &rows);
         assert_eq!(Recording::open(&output).vnis()?, [BLUE_VNI]);
         assert_eq!(isthmus.attached()?, [""; 0]);
+        Ok(())
+    })
+}
+
+#[test]
+fn every_frame_of_any_capture_gets_a_reason() -> Result<()> {
+    Federation::test("every_frame_of_any_capture_gets_a_reason", |federation, isthmus| {
+        let manifest = federation.topology.write("networks.yaml", NETWORKS)?;
+        let (input, output) = files(federation);
+        // Every length up to a sound frame's, of its beginning and of noise; and longer than any interface takes.
+        let sound = rows(federation)?.swap_remove(0).frame;
+        let noise = |length: usize| -> Vec<u8> {
+            let bytes = (0..length as u64).map(|at| (at + length as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15));
+            bytes.map(|word| word.to_be_bytes()[0]).collect()
+        };
+        let lengths = || 1..sound.len();
+        let long = [9_014, 40_000, 65_535].map(noise);
+        let frames: Vec<Vec<u8>> = lengths()
+            .map(|length| sound[..length].to_vec())
+            .chain(lengths().map(noise))
+            .chain(long)
+            .collect();
+        write_pcap(&input, frames.iter().cloned())?;
+        let mut trace = isthmus.command(&["trace", "-o", "json", "--manifest"]);
+        trace.arg(manifest).arg("--pcap").arg(input).arg("--write").arg(&output);
+        let said = command::run(&mut trace, command::LIMIT)?.success()?.stdout;
+        let results = json_values(&said)?;
+        assert_eq!(results.len(), frames.len());
+        for (frame, result) in frames.iter().zip(&results) {
+            let (verdict, reason) =
+                (result["verdict"].as_str().unwrap_or(""), result["reason"].as_str().unwrap_or(""));
+            if frame.len() < 14 {
+                assert_eq!(verdict, "ERROR", "{frame:02x?}: {result}");
+                assert!(reason.starts_with("too-short: "), "{frame:02x?}: {result}");
+            } else {
+                assert!(["PASS", "DROP"].contains(&verdict), "{} bytes: {result}", frame.len());
+                assert!(Reason::from_name(reason).is_some(), "{} bytes: {result}", frame.len());
+            }
+        }
         Ok(())
     })
 }

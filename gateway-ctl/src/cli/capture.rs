@@ -127,6 +127,9 @@ fn ensure_ethernet(link: DataLink) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Longest frame that a file says it holds, bytes: as tcpdump has it.
+const SNAPLEN: u32 = 262_144;
+
 /// Writes frames as pcap with nanosecond times.
 ///
 /// # Errors
@@ -137,7 +140,11 @@ pub(super) fn write<'f>(
 ) -> anyhow::Result<()> {
     let context = || format!("write capture {}", path.display());
     let file = File::create(path).with_context(context)?;
-    let header = PcapHeader { ts_resolution: pcap_file::TsResolution::NanoSecond, ..PcapHeader::default() };
+    let header = PcapHeader {
+        snaplen: SNAPLEN,
+        ts_resolution: pcap_file::TsResolution::NanoSecond,
+        ..PcapHeader::default()
+    };
     let mut writer = PcapWriter::with_header(BufWriter::new(file), header).with_context(context)?;
     for (time, bytes) in frames {
         let length = u32::try_from(bytes.len()).with_context(context)?;

@@ -1,6 +1,7 @@
 //! What would become of a frame, told to people.
 
 use isthmus_common::rules::Leg;
+use isthmus_common::wire::Ethernet;
 
 use super::dataplane::{DataPlane, DataPlaneError};
 use super::describe::{Names, reason};
@@ -24,7 +25,11 @@ pub fn trace(
         Err(error @ DataPlaneError::TestRun { .. }) => {
             return Ok(api::TraceResponse {
                 verdict: "ERROR".to_owned(),
-                reason: error.to_string(),
+                reason: if frame.len() < Ethernet::LEN {
+                    "too-short: no driver hands over less than an Ethernet header".to_owned()
+                } else {
+                    error.to_string()
+                },
                 ..api::TraceResponse::default()
             });
         }
