@@ -4,31 +4,19 @@
 //! needs grows by multiplication, so a harmless change may bring a kernel with a slightly weaker verifier to its
 //! limit. The budget keeps us a factor of ten away.
 
+#[path = "packets/root.rs"]
+mod root;
+
 use std::io::Write as _;
 
 use comfy_table::{Table, presets::NOTHING};
 use isthmus::gateway::dataplane::DataPlane;
 use isthmus::gateway::install::Capacity;
 
+use root::is_root;
+
 /// How many instructions the verifier may go through in one program.
 const BUDGET: u32 = 100_000;
-
-/// Whether this process may load programs; says so loudly if not, and fails where CI expects it.
-fn is_root(test: &str) -> bool {
-    if nix::unistd::geteuid().is_root() {
-        return true;
-    }
-    assert!(
-        std::env::var_os("CI").is_none_or(|value| value.is_empty()),
-        "{test} needs root to load programs into the kernel, and in CI it may not be skipped"
-    );
-    // Not eprintln!: libtest would capture it and show it only for failed tests.
-    let _ = writeln!(
-        std::io::stderr(),
-        "\n!!! SKIPPED, NOT PASSED: {test} needs root to load programs into the kernel\n"
-    );
-    false
-}
 
 #[test]
 fn every_program_is_verified_within_its_budget() {

@@ -60,6 +60,27 @@ pub struct Transfer {
     pub took: Duration,
 }
 
+/// Sends `length` bytes each way (from, to, address there), and looks whether they arrive whole and whether either
+/// kernel has ever seen a wrong checksum.
+///
+/// # Errors
+///
+/// What did not arrive, or which kernel complains of what.
+pub fn arrives_whole(ways: &[(&Namespace, &Namespace, IpAddr)], length: usize) -> Result<()> {
+    for (from, to, address) in ways {
+        let transfer = tcp_transfer(from, to, *address, length)?;
+        ensure!(
+            (transfer.bytes, transfer.received) == (length, transfer.sent),
+            "of {length} bytes to {address} arrived {transfer:?}"
+        );
+    }
+    for (_, host, address) in ways {
+        let errors = checksum_errors(host)?;
+        ensure!(errors.values().all(|&count| count == 0), "the host of {address} has seen {errors:?}");
+    }
+    Ok(())
+}
+
 /// Sends `length` random bytes from one namespace to a listener on `address` in another.
 ///
 /// # Errors
